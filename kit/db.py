@@ -1,0 +1,136 @@
+"""The two pools (`docs/architecture.md`, "Writes"): asyncpg for reads, SQLAlchemy's own for writes.
+
+The read pool is autocommit, read-only, and is handed on without a reset round trip, so nothing may leave session state
+on it: no SET, LISTEN, temporary table or session lock. Reads are SQLAlchemy Core statements, compiled to text and
+fetched with asyncpg; a row is an `asyncpg.Record`, read by name.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.sql.elements import ClauseElement
+
+from kit import metrics
+from kit.settings import Settings
+
+DIALECT = PGDialect_asyncpg()
+STATEMENT_TIMEOUT_MS = 15_000
+
+Observer = Callable[[str], None]
+observers: list[Observer] = []
+
+
+class Database:
+    """Opened once per process. `reads` and `writes` are None until `open`."""
+
+    def __init__(self) -> None:
+        self._reads: asyncpg.Pool | None = None
+        self._writes: AsyncEngine | None = None
+
+    @property
+    def reads(self) -> asyncpg.Pool:
+        if self._reads is None:
+            raise RuntimeError("the database is not open")
+        return self._reads
+
+    @property
+    def writes(self) -> AsyncEngine:
+        if self._writes is None:
+            raise RuntimeError("the database is not open")
+        return self._writes
+
+    async def open(self, settings: Settings) -> None:
+        self._writes = create_async_engine(
+            engine_url(settings.database_url),
+            pool_size=settings.write_pool_size,
+            max_overflow=5,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        self._reads = await asyncpg.create_pool(
+            settings.database_url,
+            min_size=1,
+            max_size=settings.read_pool_size,
+            init=_init_connection,
+            reset=_no_reset,
+            server_settings={
+                "default_transaction_read_only": "on",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "application_name": "esc reads",
+            },
+        )
+
+    async def close(self) -> None:
+        if self._reads is not None:
+            await self._reads.close()
+        if self._writes is not None:
+            await self._writes.dispose()
+        self._reads = self._writes = None
+
+
+database = Database()
+
+
+def engine_url(url: str) -> str:
+    """SQLAlchemy's form of a libpq address."""
+    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+async def _init_connection(connection: "asyncpg.Connection[Any]") -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=lambda raw: orjson.loads(raw[1:])
+    )
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return b"\x01" + (value.encode() if isinstance(value, str) else orjson.dumps(value))
+
+
+async def _no_reset(_connection: Any) -> None:
+    """Saves one round trip per read; safe since the read pool holds no session state."""
+
+
+def compile_sql(statement: Executable) -> tuple[str, list[Any]]:
+    """The statement's text with `$1…` and its arguments in that order, as asyncpg wants them."""
+    if not isinstance(statement, ClauseElement):
+        raise TypeError(f"not a SQL statement: {statement!r}")
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    parameters = compiled.params
+    processors = compiled._bind_processors  # noqa: SLF001 - the only place that knows how a type is sent
+    arguments = []
+    for name in compiled.positiontup or ():
+        value = parameters[name]
+        process = processors.get(name)
+        arguments.append(process(value) if callable(process) else value)
+    return compiled.string, arguments
+
+
+async def fetch(statement: Executable) -> Sequence[asyncpg.Record]:
+    """All rows of a read."""
+    text, arguments = compile_sql(statement)
+    return await fetch_text(text, *arguments)
+
+
+async def fetch_text(text: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+    metrics.SQL_STATEMENTS.inc()
+    for observe in observers:
+        observe(text)
+    rows: Sequence[asyncpg.Record] = await database.reads.fetch(text, *arguments)
+    return rows
+
+
+async def fetch_one(statement: Executable) -> asyncpg.Record | None:
+    rows = await fetch(statement)
+    return rows[0] if rows else None
+
+
+async def fetch_value(statement: Executable) -> Any:
+    """The first column of the first row, or None."""
+    row = await fetch_one(statement)
+    return row[0] if row is not None else None

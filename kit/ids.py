@@ -1,0 +1,27 @@
+"""Identifiers: time-ordered UUIDs in storage, readable global ids on the wire (`policy_0192…`)."""
+
+import os
+import re
+import time
+from uuid import UUID
+
+_GLOBAL_ID = re.compile(r"([a-z][a-z0-9_]*)_([0-9a-f]{32})")
+
+
+def uuid7() -> UUID:
+    """A UUID of version 7 (RFC 9562): 48 bits of Unix milliseconds, then random bits, so that new keys go to the index's end."""
+    milliseconds = time.time_ns() // 1_000_000
+    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
+    raw[6] = (raw[6] & 0x0F) | 0x70
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return UUID(bytes=bytes(raw))
+
+
+def global_id(kind: str, key: UUID) -> str:
+    return f"{kind}_{key.hex}"
+
+
+def parse_global_id(text: str) -> tuple[str, UUID] | None:
+    """The kind and key of a global id, or None for a text that is none."""
+    match = _GLOBAL_ID.fullmatch(text)
+    return (match[1], UUID(match[2])) if match else None

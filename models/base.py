@@ -1,0 +1,71 @@
+"""What all tables share: names of constraints, keys, times, and enumerations that carry their labels."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import ConfigDict
+from sqlalchemy import ARRAY, DateTime, Enum, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from kit import clock
+from kit.ids import uuid7
+
+SQLModel.metadata.naming_convention = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+}
+
+UTC_TIME: Any = DateTime(timezone=True)
+TEXTS: Any = ARRAY(Text)
+JSON: Any = JSONB
+
+
+class Labelled(StrEnum):
+    """An enumeration whose members carry their Chinese and English labels: `MUNICIPAL = "MUNICIPAL", "市", "Municipal"`."""
+
+    zh: str
+    en: str
+
+    def __new__(cls, value: str, zh: str, en: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.zh = zh
+        member.en = en
+        return member
+
+
+def choice(enum: type[StrEnum], name: str) -> Any:
+    """A text column that holds one of the enumeration's values, checked by the database under `ck_<table>_<name>`."""
+    return Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=40,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Row(SQLModel):
+    """A table's row with a time-ordered key."""
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True, description="Readable global id (全局标识)")
+    created_at: datetime = Field(default_factory=clock.real, sa_type=UTC_TIME, description="When it was created (创建时间)")
+    updated_at: datetime = Field(
+        default_factory=clock.real,
+        sa_type=UTC_TIME,
+        sa_column_kwargs={"onupdate": clock.real},
+        description="When it was last changed (更新时间)",
+    )
+
+
+class Values(SQLModel):
+    """What an author may enter of a thing; the same class checks a proposal and gives the table its columns."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)  # type: ignore[assignment]
