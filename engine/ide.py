@@ -1,0 +1,31 @@
+"""The page that a browser finds at `/graphql`."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, HTML, JSON, choose, ranges
+from engine.wire import Reply
+
+Page = Callable[[], bytes | None]
+
+RETRY_SECONDS = 3
+FRAMING = (("content-security-policy", "frame-ancestors 'none'"), ("referrer-policy", "same-origin"))
+BEING_BUILT = f"""<!doctype html>
+<html lang="zh-CN"><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_SECONDS}"><title>GraphiQL</title>
+<body style="font:16px/1.6 system-ui,sans-serif;margin:4rem auto;max-width:34rem">
+<h1>GraphiQL is being built</h1><p>This page reloads by itself. The API answers meanwhile.</p>
+<p lang="zh-CN">GraphiQL 正在构建，本页会自动刷新；接口此时已可使用。</p></body></html>
+""".encode()
+
+
+def asked_for(method: str, headers: Mapping[str, str], query_string: bytes) -> bool:
+    """A GET that wants HTML more than JSON and asks no query."""
+    if method != "GET" or choose(ranges(headers.get("accept")), (JSON, GRAPHQL_JSON, EVENT_STREAM, HTML)) != HTML:
+        return False
+    return not {b"query", b"extensions"} & parse_qs(query_string, keep_blank_values=True).keys()
+
+
+async def show(reply: Reply, page: bytes | None) -> None:
+    """`page` is None while it is being built: the browser is told to come back."""
+    headers = FRAMING if page is not None else (*FRAMING, ("retry-after", str(RETRY_SECONDS)))
+    await reply.whole(200 if page is not None else 503, f"{HTML}; charset=utf-8", page or BEING_BUILT, headers)

@@ -1,0 +1,47 @@
+"""Who may call from a browser: the allow-list of origins, and requests that a foreign page could have forged."""
+
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, parse_media_type, ranges
+
+PREFLIGHT_HEADERS = ("x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight")
+_SIMPLE_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+_MACHINE_TYPES = (EVENT_STREAM, GRAPHQL_JSON, JSON)
+
+
+class Origins:
+    def __init__(self, allowed: Collection[str]) -> None:
+        self._allowed = frozenset(origin.rstrip("/") for origin in allowed)
+
+    def listed(self, headers: Mapping[str, str]) -> str | None:
+        """The request's Origin, if it is on the list."""
+        origin = headers.get("origin")
+        return origin if origin in self._allowed else None
+
+    def foreign(self, headers: Mapping[str, str]) -> bool:
+        """Whether a browser says that a page of another origin, not on the list, is behind the request.
+
+        Behind a proxy that ends TLS the scheme differs, so hosts are compared.
+        """
+        origin = headers.get("origin")
+        if origin is not None:
+            return origin not in self._allowed and urlsplit(origin).netloc != headers.get("host")
+        return headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+    def forgeable(self, headers: Mapping[str, str], *, hashed: bool) -> bool:
+        """Whether a foreign page could have caused this GET with a link, an image or a script (CSRF).
+
+        What proves that it could not: a header or content type that costs a preflight; a browser's own word; an
+        Accept that names a media type of ours, which no such element sends; the hash of a persisted query, whose
+        sender knows our clients' documents. A foreign origin outweighs the last three.
+        """
+        content_type, _ = parse_media_type(headers.get("content-type", ""))
+        if any(name in headers for name in PREFLIGHT_HEADERS) or content_type not in _SIMPLE_TYPES:
+            return False
+        if self.foreign(headers):
+            return True
+        if headers.get("sec-fetch-mode") == "cors" or headers.get("sec-fetch-site") in ("same-origin", "none"):
+            return False
+        named = {each.type for each in ranges(headers.get("accept"))}
+        return not hashed and named.isdisjoint(_MACHINE_TYPES)
