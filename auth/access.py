@@ -3,16 +3,16 @@
 Allowed = (level reached AND (no roles named OR one of them held)) OR own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from auth.viewer import (
     ADMINISTRATOR,
+    PROFESSIONAL,
     REGISTERED,
     STAFF,
-    VERIFIED_PERSON,
     VISITOR,
     Level,
     Role,
@@ -47,6 +47,17 @@ RULES: dict[str, Rule] = {
     "signed_in":            _rule(REGISTERED),
     "schema.introspect":    _rule(ADMINISTRATOR,     {ADMIN}),
     "clock.set":            _rule(VISITOR),
+    "content.write":        _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER}),
+    "content.manage":       _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER, REVIEWER}),
+    "content.review":       _rule(STAFF,             {ADMIN, REVIEWER}),
+    "policy.write":         _rule(STAFF,             {ADMIN, CENTRE, DEPARTMENT, DISTRICT}),
+    "policy.import":        _rule(STAFF,             {ADMIN, CENTRE, DEPARTMENT, DISTRICT}),
+    "store.write":          _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER}),
+    "product.write":        _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER}),
+    "article.write":        _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER}),
+    "words.read":           _rule(STAFF,             {ADMIN, CENTRE, REVIEWER}),
+    "words.write":          _rule(STAFF,             {ADMIN, CENTRE}),
+    "audit.read":           _rule(ADMINISTRATOR,     {ADMIN}),
 }
 # fmt: on
 
@@ -80,5 +91,3 @@ def permissions(viewer: Viewer) -> list[str]:
     """The names of all rules that the viewer passes without owning anything: what a client shows or hides by."""
     return [name for name in RULES if decide(name, viewer) is Decision.ALLOW]
 
-
-Gate = Callable[[str, Viewer, Any], bool]

@@ -57,6 +57,7 @@ class Viewer:
 
     id: UUID | None = None
     username: str | None = None
+    display_name: str = ""
     level: Level = VISITOR
     roles: frozenset[Role] = frozenset()
     district: str | None = None

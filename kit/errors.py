@@ -52,11 +52,20 @@ class AccessDenied(ApiError):
 class Refused(EscError):
     """A business rule that says no. `field` is the path in the mutation's input; `params` fill the message's blanks.
 
-    Codes are the keys of `kit/messages.py`, which holds their Chinese and English texts.
+    Codes and their Chinese and English texts are those of `models/refusals.py`. One exception may carry several refusals,
+    so that a form shows all of its errors at once.
     """
 
-    def __init__(self, code: "StrEnum", field: Sequence[str | int] | None = None, **params: Any) -> None:
+    def __init__(self, code: StrEnum, field: Sequence[str | int] | None = None, **params: Any) -> None:
         super().__init__(code.value)
         self.code = code
         self.field = list(field) if field is not None else None
         self.params = params
+        self.all: list[Refused] = [self]
+
+    @classmethod
+    def several(cls, refusals: "Sequence[Refused]") -> "Refused":
+        """The first of them, carrying all."""
+        first = refusals[0]
+        first.all = list(refusals)
+        return first

@@ -5,13 +5,13 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 from sqlalchemy import ARRAY, DateTime, Enum, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from kit import clock
-from kit.ids import uuid7
+from kit.ids import parse_global_id, uuid7
 
 SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
@@ -69,3 +69,23 @@ class Values(SQLModel):
     """What an author may enter of a thing; the same class checks a proposal and gives the table its columns."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)  # type: ignore[assignment]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_clients_write(cls, raw: Any) -> Any:
+        """Lets a reference be given as the global id that clients hold (`store_0192…`), and null mean the default."""
+        if not isinstance(raw, dict):
+            return raw
+        raw = {name: value for name, value in raw.items() if value is not None or cls._takes_null(name)}
+        texts = {name: raw[name] for name in cls._references() if isinstance(raw.get(name), str)}
+        keys = {name: parse_global_id(text) for name, text in texts.items()}
+        return {**raw, **{name: parsed[1] for name, parsed in keys.items() if parsed}}
+
+    @classmethod
+    def _references(cls) -> list[str]:
+        return [name for name, field in cls.model_fields.items() if field.annotation in (UUID, UUID | None)]
+
+    @classmethod
+    def _takes_null(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is None or field.default is None

@@ -61,13 +61,13 @@ class ArticleValues(Values):
         default="", sa_type=Text, description="What a government service asks for (涉企服务事项办理要求)"
     )
     one_netcom_url: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", max_length=1000, description="The item on 一网通办 (一网通办链接)"
+        default=None, regex=r"^https?://\S+$", max_length=1000, description="The item on 一网通办 (一网通办链接)"
     )
     linked_store_id: UUID | None = Field(
         default=None, foreign_key="store.id", description="A store of the platform it speaks of (关联店铺)"
     )
     icon: str | None = Field(default=None, max_length=1000, description="Icon of an entrance (图标)")
-    url: str | None = Field(default=None, pattern=r"^(https?://|/)\S*$", max_length=1000, description="Where an entrance leads (链接)")
+    url: str | None = Field(default=None, regex=r"^(https?://|/)\S*$", max_length=1000, description="Where an entrance leads (链接)")
     sort_order: int = Field(default=0, ge=0, le=9999, description="Place within the column, ascending (排序)")
 
     @field_validator("body", "requirements")

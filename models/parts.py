@@ -14,6 +14,6 @@ class Attachment(Part):
     """A file that can be downloaded (附件)."""
 
     name: str = Field(min_length=1, max_length=200, description="File name (文件名)")
-    url: str = Field(pattern=r"^(/files/|https?://)\S+$", max_length=1000, description="Where it is (地址)")
+    url: str = Field(regex=r"^(/files/|https?://)\S+$", max_length=1000, description="Where it is (地址)")
     content_type: str = Field(default="application/octet-stream", max_length=100, description="Media type (文件类型)")
     size: int | None = Field(default=None, ge=0, description="Bytes (字节数)")

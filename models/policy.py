@@ -160,7 +160,7 @@ class PolicyValues(Values):
         default=None, sa_type=choice(ApplyMode, "apply_mode"), description="How one applies (申报方式)"
     )
     apply_url: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", max_length=1000, description="Where one applies (申报链接)"
+        default=None, regex=r"^https?://\S+$", max_length=1000, description="Where one applies (申报链接)"
     )
     accepting_department: str = Field(default="", max_length=200, description="Who accepts applications (受理部门)")
     phone: str = Field(default="", max_length=100, description="Telephone for questions (咨询电话)")
@@ -180,7 +180,7 @@ class PolicyValues(Values):
     source: str = Field(default="", max_length=200, description="Where it was taken from (来源)")
     source_id: str | None = Field(default=None, max_length=200, description="Its key at the source (来源编号)")
     source_url: str | None = Field(
-        default=None, pattern=r"^https?://\S+$", max_length=1000, description="The original page (原文链接)"
+        default=None, regex=r"^https?://\S+$", max_length=1000, description="The original page (原文链接)"
     )
 
     @field_validator("document_no", mode="before")

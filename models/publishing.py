@@ -48,6 +48,8 @@ class Managed(Row):
     revised_at: datetime = Field(sa_type=UTC_TIME, description="When its published values last changed (最近更新时间)")
     revision_no: int = Field(default=1, description="Number of the revision that the public sees (版本号)")
     view_count: int = Field(default=0, description="Times opened, counted once a visit (浏览量)")
+    offline_by: UUID | None = Field(default=None, description="Who took it offline (下线人)")
+    offline_reason: str | None = Field(default=None, description="Why it was taken offline (下线原因)")
 
 
 class Revision(Row, table=True):
@@ -92,11 +94,13 @@ class Revision(Row, table=True):
         default_factory=list, sa_type=JSON, description="Sensitive words found at submission (敏感词)"
     )
     author_id: UUID = Field(foreign_key="account.id", description="Who wrote it (作者)")
+    author_name: str = Field(default="", description="Name of who wrote it (作者姓名)")
     submitted_at: datetime | None = Field(default=None, sa_type=UTC_TIME, description="When it was submitted (提交时间)")
     publish_at: datetime | None = Field(
         default=None, sa_type=UTC_TIME, description="Business time at which it is to appear; null: on approval (定时发布时间)"
     )
     reviewer_id: UUID | None = Field(default=None, foreign_key="account.id", description="Who decided (审核人)")
+    reviewer_name: str | None = Field(default=None, description="Name of who decided (审核人姓名)")
     decided_at: datetime | None = Field(default=None, sa_type=UTC_TIME, description="When it was decided (审核时间)")
     remark: str | None = Field(default=None, description="The reviewer's reason (审核意见)")
 

@@ -93,7 +93,7 @@ class StoreValues(Values):
     contact: str = Field(default="", max_length=100, description="Contact person or office (联系人)")
     phone: str = Field(default="", max_length=100, description="Public telephone (联系电话)")
     address: str = Field(default="", max_length=300, description="Address (地址)")
-    website: str | None = Field(default=None, pattern=r"^https?://\S+$", max_length=1000, description="Website (网址)")
+    website: str | None = Field(default=None, regex=r"^https?://\S+$", max_length=1000, description="Website (网址)")
     columns: list[ColumnSetting] = Field(
         default_factory=list, sa_type=JSON, description="Columns in their order; empty: all that the kind has (栏目)"
     )

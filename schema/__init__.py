@@ -1,0 +1,30 @@
+"""The contract: one typed schema, composed of the domains' roots. `schema.graphql` beside this file is its printed form."""
+
+from pathlib import Path
+
+import strawberry
+from strawberry.tools import merge_types
+
+from kit.settings import settings
+from schema import account, area, platform, policy, publishing
+from schema.scalars import config
+
+SDL_FILE = Path(__file__).parent / "schema.graphql"
+
+_DOMAINS = (platform, account, area, policy, publishing)
+
+
+def _merged(name: str) -> type:
+    roots = tuple(getattr(domain, name) for domain in _DOMAINS if hasattr(domain, name))
+    return merge_types(name, roots)
+
+
+def build() -> strawberry.federation.Schema:
+    """The subgraph's schema. Federation stays at v2.9, the newest that both composition libraries read."""
+    return strawberry.federation.Schema(
+        query=_merged("Query"),
+        mutation=_merged("Mutation"),
+        subscription=_merged("Subscription"),
+        federation_version="2.9",
+        config=config(hardened=settings.hardened),
+    )

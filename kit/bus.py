@@ -1,0 +1,114 @@
+"""Events to sockets: Redis carries them between processes, a local fan-out hands them to each listener.
+
+One Redis connection a process, however many sockets. Topics here carry *state*: an event says "look again", so a slow
+listener keeps only the latest, and after a lost connection every listener looks again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+CHANNEL = "esc:topic:"
+RECONNECT_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Listener:
+    """A wake-up that does not pile up; iterating waits for the next one."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    def __aiter__(self) -> "Listener":
+        return self
+
+    async def __anext__(self) -> None:
+        await self._event.wait()
+        self._event.clear()
+
+
+class Bus:
+    """Opened once per process. `redis` is the process's one client for everything else that Redis holds."""
+
+    def __init__(self) -> None:
+        self._redis: Redis | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
+        self.connected = asyncio.Event()
+
+    @property
+    def redis(self) -> Redis:
+        if self._redis is None:
+            raise RuntimeError("the bus is not open")
+        return self._redis
+
+    async def open(self, url: str) -> None:
+        self._redis = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15)
+        self._reader = asyncio.create_task(self._read(), name="bus")
+
+    async def close(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        if self._redis is not None:
+            await self._redis.aclose()
+        self._redis = self._reader = None
+
+    async def publish(self, topic: str) -> None:
+        """Wakes the topic's listeners in every process. Raises RedisError while Redis is away: jobs try again."""
+        await self.redis.publish(CHANNEL + topic, b"")
+
+    @asynccontextmanager
+    async def listen(self, topic: str) -> AsyncIterator[Listener]:
+        listener = Listener()
+        self._listeners[topic].add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners[topic].discard(listener)
+            if not self._listeners[topic]:
+                del self._listeners[topic]
+
+    def listeners(self, topic: str) -> int:
+        """How many listen here: a stream that ended must not be among them."""
+        return len(self._listeners.get(topic, ()))
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._receive()
+            except (RedisError, OSError) as error:
+                log.warning("bus.lost", error=type(error).__name__)
+            self.connected.clear()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _receive(self) -> None:
+        async with self.redis.pubsub(ignore_subscribe_messages=False) as pubsub:
+            await pubsub.psubscribe(CHANNEL + "*")
+            while True:
+                message = await pubsub.get_message(timeout=None)
+                if message is None:
+                    continue
+                if message["type"] == "psubscribe":
+                    self.connected.set()
+                    self._wake(*self._listeners)
+                elif message["type"] == "pmessage":
+                    self._wake(message["channel"].decode().removeprefix(CHANNEL))
+
+    def _wake(self, *topics: str) -> None:
+        for topic in topics:
+            for listener in self._listeners.get(topic, ()):
+                listener.wake()
+
+
+bus = Bus()

@@ -1,0 +1,35 @@
+"""Typed filters of connections: one line for each argument, from its value to a condition."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, func, literal, or_
+
+Filters = Mapping[str, Callable[[Any], ColumnElement[bool]]]
+
+
+def where(filters: Filters, chosen: Mapping[str, Any] | None) -> Iterator[ColumnElement[bool]]:
+    """The conditions of the filters that were given."""
+    for name, value in (chosen or {}).items():
+        if value is not None:
+            yield filters[name](value)
+
+
+def one_of(column: ColumnElement[Any]) -> Callable[[Sequence[Any]], ColumnElement[bool]]:
+    """The column holds one of the values."""
+    return lambda values: column == any_(cast(literal(list(values), ARRAY(Text)), ARRAY(Text)))
+
+
+def overlaps(column: ColumnElement[Any], *, empty_means_all: bool = False) -> Callable[[Sequence[Any]], ColumnElement[bool]]:
+    """The array column shares a value with the given ones, or is empty where empty stands for all."""
+
+    def condition(values: Sequence[Any]) -> ColumnElement[bool]:
+        shared = column.op("&&")(cast(literal(list(values), ARRAY(Text)), ARRAY(Text)))
+        return or_(shared, func.cardinality(column) == 0) if empty_means_all else shared
+
+    return condition
+
+
+def text_in(*columns: ColumnElement[Any]) -> Callable[[str], ColumnElement[bool]]:
+    """One of the columns contains the text, whatever the case; its wildcards are taken literally."""
+    return lambda text: or_(*(column.icontains(text.strip(), autoescape=True) for column in columns))

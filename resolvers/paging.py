@@ -1,0 +1,196 @@
+"""Keyset pages: a cursor holds the sort values of its row, so that page 10,000 costs what page 1 does. Never OFFSET."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+
+from kit.db import fetch, fetch_value
+from kit.errors import ApiError, ErrorCode
+
+MAXIMUM = 100
+DEFAULT = 20
+
+
+def _bad(argument: str, message: str) -> ApiError:
+    return ApiError(ErrorCode.BAD_USER_INPUT, message, argument=argument)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What `first/after/last/before` ask for: `size` rows beyond `cursor`, backwards for `last/before`."""
+
+    size: int = DEFAULT
+    cursor: str | None = None
+    backward: bool = False
+
+    @classmethod
+    def of(cls, first: int | None, after: str | None, last: int | None, before: str | None) -> "Window":
+        """Refuses what the Relay specification calls unwise, and pages of more than 100 rows."""
+        if (first is not None or after is not None) and (last is not None or before is not None):
+            raise _bad("first", "Use first/after or last/before, not both (first/after 与 last/before 不能同时使用)")
+        size = first if first is not None else last
+        if size is not None and not 0 <= size <= MAXIMUM:
+            name = "first" if first is not None else "last"
+            raise _bad(name, f"{name} must be 0 to {MAXIMUM} ({name} 须在 0 到 {MAXIMUM} 之间)")
+        backward = last is not None or before is not None
+        return cls(DEFAULT if size is None else size, before if backward else after, backward)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A total order: expressions that are never null, all ascending or all descending, the last one unique."""
+
+    name: str
+    keys: tuple[ColumnElement[Any], ...]
+    descending: bool = False
+
+    def cursor(self, values: Sequence[Any]) -> str:
+        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values], default=str)).decode().rstrip("=")
+
+    def values(self, cursor: str) -> list[Any]:
+        """The sort values of a cursor of this order; another text is the caller's mistake."""
+        try:
+            name, *raw = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            if name != self.name or len(raw) != len(self.keys):
+                raise ValueError("a cursor of another order")
+            return [_revive(value, key.type.python_type) for value, key in zip(raw, self.keys, strict=True)]
+        except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+            raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
+
+    def apply(self, statement: Select[Any], window: Window) -> Select[Any]:
+        """Adds sort columns, start and one row more than asked, which tells whether there is a next page."""
+        if window.cursor is not None:
+            start = tuple_(*(literal(value, key.type) for value, key in zip(self.values(window.cursor), self.keys, strict=True)))
+            position = tuple_(*self.keys)
+            statement = statement.where(position < start if self.descending != window.backward else position > start)
+        falling = self.descending != window.backward
+        return (
+            statement.add_columns(*(key.label(f"_key{number}") for number, key in enumerate(self.keys)))
+            .order_by(*(key.desc() if falling else key.asc() for key in self.keys))
+            .limit(window.size + 1)
+        )
+
+
+def _revive(value: Any, kind: type) -> Any:
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    if kind is date:
+        return date.fromisoformat(value)
+    if kind in (UUID, Decimal):
+        return kind(value)
+    if not isinstance(value, kind):
+        raise TypeError(f"not a {kind.__name__}")
+    return value
+
+
+@dataclass
+class Page:
+    """One page of a connection; its attributes are the fields of the GraphQL type."""
+
+    nodes: list[Any]
+    cursors: list[str]
+    has_next_page: bool
+    has_previous_page: bool
+    count: Callable[[], Awaitable[int]]
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def edges(self) -> list[dict[str, Any]]:
+        return [{"node": node, "cursor": cursor} for node, cursor in zip(self.nodes, self.cursors, strict=True)]
+
+    @property
+    def page_info(self) -> dict[str, Any]:
+        return {
+            "has_next_page": self.has_next_page,
+            "has_previous_page": self.has_previous_page,
+            "start_cursor": self.cursors[0] if self.cursors else None,
+            "end_cursor": self.cursors[-1] if self.cursors else None,
+        }
+
+
+def to_page(rows: Sequence[Mapping[str, Any]], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> Page:
+    """Makes a page of the rows that `Order.apply` fetched."""
+    more = len(rows) > window.size
+    shown = list(rows[: window.size])
+    if window.backward:
+        shown.reverse()
+    cursors = [order.cursor([row[f"_key{number}"] for number in range(len(order.keys))]) for row in shown]
+    started = window.cursor is not None
+    return Page(
+        shown,
+        cursors,
+        has_next_page=started if window.backward else more,
+        has_previous_page=more if window.backward else started,
+        count=count,
+    )
+
+
+async def page(statement: Select[Any], order: Order, window: Window) -> Page:
+    """A page of a root connection. Its total is counted only when it is asked for."""
+    rows = await fetch(order.apply(statement, window))
+
+    async def count() -> int:
+        return int(await fetch_value(select(func.count()).select_from(statement.order_by(None).subquery())))
+
+    return to_page(rows, order, window, count)
+
+
+async def pages(
+    statement: Select[Any], key: Column[Any], keys: Sequence[Any], order: Order, window: Window
+) -> dict[Any, Page]:
+    """Pages of a nested connection: one LATERAL statement for all parents, whose keys stand in `key`."""
+    kind = Uuid() if isinstance(key.type, Uuid) else Text()
+    parents = func.unnest(cast(bindparam("keys", list(keys), type_=ARRAY(kind)), ARRAY(kind))).table_valued("key").render_derived()
+    each = order.apply(statement.where(key == parents.c.key), window).lateral("each")
+    rows = await fetch(select(each).select_from(parents.join(each, true())))
+    groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
+    for row in rows:
+        groups[row[key.name]].append(row)
+    totals = _Totals(statement, key, keys)
+    return {parent: to_page(group, order, window, totals.of(parent)) for parent, group in groups.items()}
+
+
+class _Totals:
+    """Totals of all parents by one statement, run when the first of them is asked for."""
+
+    def __init__(self, statement: Select[Any], key: Column[Any], keys: Sequence[Any]) -> None:
+        kind = Uuid() if isinstance(key.type, Uuid) else Text()
+        chosen = bindparam("keys", list(keys), type_=ARRAY(kind))
+        self._statement = (
+            statement.with_only_columns(key, func.count().label("total")).where(key == func.any(chosen)).group_by(key)
+        )
+        self._counts: Awaitable[dict[Any, int]] | None = None
+
+    def of(self, parent: Any) -> Callable[[], Awaitable[int]]:
+        async def count() -> int:
+            if self._counts is None:
+                self._counts = asyncio.ensure_future(self._fetch())
+            return (await self._counts).get(parent, 0)
+
+        return count
+
+    async def _fetch(self) -> dict[Any, int]:
+        return {row[0]: row[1] for row in await fetch(self._statement)}
+

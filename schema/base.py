@@ -1,0 +1,252 @@
+"""The contract kit: what a schema file is written with. One line a field; the rest is derived from the tables.
+
+`entity` makes a table's type, `field`, `related` and `connection` its fields; `schema/acts.py` has mutations and
+subscriptions, `schema/values.py` inputs. Descriptions come from the models' columns and the resolvers' docstrings.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+import strawberry
+from sqlmodel import SQLModel
+from strawberry.federation.schema_directive import schema_directive
+from strawberry.schema_directive import Location
+from strawberry.types.field import StrawberryField
+
+from kit.ids import global_id, parse_global_id
+from kit.names import snake
+from resolvers.context import Info
+from resolvers.loaders import Loader
+from resolvers.paging import Page, Window
+from schema.enums import summary_of
+
+T = TypeVar("T")
+ID = strawberry.ID
+ACCESS_SPEC = "https://esc.gov.example/access/v1.0"
+
+
+@schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="access",
+    compose=True,
+    import_url=ACCESS_SPEC,
+    description="The rule of docs/access.md that a caller must pass (访问规则). A nullable field is null for others.",
+)
+class Access:
+    rule: str = strawberry.directive_field("rule")
+
+
+def field(
+    resolver: Callable[..., Any] | None = None,
+    *,
+    about: str | None = None,
+    access: str | None = None,
+    cost: int | None = None,
+    partner: bool = False,
+    **facts: Any,
+) -> Any:
+    """A column of the row, or what `resolver` makes of it. `partner` marks what partner systems may read."""
+    metadata: dict[str, Any] = {"access": access, "cost": cost, **facts}
+    return strawberry.federation.field(
+        resolver=resolver,
+        description=about or (summary_of(resolver) if resolver else None),
+        directives=[Access(rule=access)] if access else [],
+        tags=["partner"] if partner else [],
+        metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+
+
+def related(loader: Loader[Any], by: str, *, about: str | None = None, access: str | None = None) -> Any:
+    """What the row's column `by` refers to, loaded for all rows at once; a list where the loader has many."""
+
+    async def resolve(row: strawberry.Parent[Any], info: Info) -> Any:
+        key = row[by]
+        if key is None:
+            return [] if loader.many else None
+        load = getattr(info.context.load, loader.name)
+        if isinstance(key, list):
+            return [found for found in await load.load_many(key) if found is not None]
+        return await load.load(key)
+
+    return field(resolve, about=about, access=access, cost=1, loader=loader, by=by)
+
+
+def connection(
+    fetch: Callable[..., Any],
+    *,
+    by: str | None = None,
+    filter: Any = None,  # noqa: A002 - the argument's name in the contract
+    order_by: Any = None,
+    default: Any = None,
+    access: str | None = None,
+    about: str | None = None,
+    partner: bool = False,
+) -> Any:
+    """A Relay connection. Root: `fetch(info, window, **filters)`; nested: `by` names the parent's column and `fetch` is a
+    batch `(viewer, keys, window, **filters) -> {key: Page}`, called once for all parents.
+    """
+
+    async def resolve(row: Any, info: Info, **arguments: Any) -> Page:
+        window = Window.of(*(arguments.pop(name, None) for name in ("first", "after", "last", "before")))
+        chosen = {name: plain(value) for name, value in arguments.items() if value is not None}
+        if by is None:
+            return await fetch(info, window, **chosen)  # type: ignore[no-any-return]
+        batch = partial(fetch, window=window, **chosen)
+        identity = (fetch, window, repr(sorted(chosen.items())))
+        loader = info.context.load.batched(identity, lambda viewer, keys: batch(viewer, keys))
+        return await loader.load(row[by])  # type: ignore[no-any-return]
+
+    _sign(resolve, filter, order_by, default, nested=by is not None)
+    return field(
+        resolve, about=about or summary_of(fetch), access=access, cost=2, partner=partner, connection=fetch, by=by
+    )
+
+
+def _sign(resolve: Any, filter_type: Any, order_type: Any, default: Any, *, nested: bool) -> None:
+    """Gives the resolver the arguments of its connection, so that they stand in the schema."""
+    arguments: dict[str, tuple[Any, Any]] = {
+        "first": (Annotated[int | None, _about("At most so many, from the start (每页条数, 最多 100)")], None),
+        "after": (Annotated[str | None, _about("Start behind this cursor (起始游标)")], None),
+        "last": (Annotated[int | None, _about("At most so many, from the end (倒数条数, 最多 100)")], None),
+        "before": (Annotated[str | None, _about("End before this cursor (结束游标)")], None),
+    }
+    if filter_type is not None:
+        arguments["filter"] = (Annotated[filter_type | None, _about("What to keep (筛选)")], None)
+    if order_type is not None:
+        arguments["order_by"] = (Annotated[order_type, _about("How to sort (排序)")], default)
+    parameters = [
+        inspect.Parameter("row", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=strawberry.Parent[Any]),
+        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+        *(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=value)
+            for name, (kind, value) in arguments.items()
+        ),
+    ]
+    if not nested:
+        parameters[0] = inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
+    resolve.__signature__ = inspect.Signature(parameters, return_annotation=Page)
+    resolve.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": Page}
+
+
+def _about(text: str) -> Any:
+    return strawberry.argument(description=text)
+
+
+def plain(value: Any) -> Any:
+    """An input as plain data: what was not given is left out, so that a service sees the difference between null and absent."""
+    if hasattr(value, "__strawberry_definition__"):
+        given = {name: getattr(value, name) for name in value.__dict__}
+        return {name: plain(each) for name, each in given.items() if each is not strawberry.UNSET}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+@strawberry.interface
+class Node:
+    """Anything with a global id (节点), by the Relay specification."""
+
+    id: ID = strawberry.field(description="Readable global id (全局标识)")
+
+
+ENTITIES: dict[str, tuple[str, Loader[Any]]] = {}
+
+
+def entity(model: type[SQLModel], loader: Loader[Any], *, keys: tuple[str, ...] = ("id",)) -> Callable[[type[T]], type[T]]:
+    """The type of a table's rows: a Relay node and a federation entity, with the columns' descriptions."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        kind = snake(cls.__name__)
+        ENTITIES[kind] = (cls.__name__, loader)
+
+        def own_id(row: strawberry.Parent[Any]) -> ID:
+            return ID(global_id(kind, row["id"]))
+
+        cls.id = strawberry.field(resolver=own_id, description="Readable global id (全局标识)")  # type: ignore[attr-defined]
+        cls.__annotations__ = {"id": ID, **cls.__dict__.get("__annotations__", {})}
+        cls.resolve_reference = classmethod(partial(_resolve_reference, kind))  # type: ignore[attr-defined]
+        return described(model, keys=keys)(cls)
+
+    return decorate
+
+
+def described(model: type[Any], *, keys: tuple[str, ...] = ()) -> Callable[[type[T]], type[T]]:
+    """An object type whose fields take their descriptions from the model's columns."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        name = cls.__name__
+        _describe(cls, model)
+        cls.is_type_of = staticmethod(lambda row, _info: _typename(row) in (None, name))  # type: ignore[attr-defined]
+        return strawberry.federation.type(cls, keys=list(keys), description=summary_of(cls))
+
+    return decorate
+
+
+def _describe(cls: type[Any], model: type[Any]) -> None:
+    columns = model.model_fields
+    for name in cls.__dict__.get("__annotations__", {}):
+        declared = cls.__dict__.get(name)
+        if isinstance(declared, StrawberryField):
+            if declared.description is None and name in columns:
+                declared.description = columns[name].description
+        elif name in columns:
+            setattr(cls, name, strawberry.field(description=columns[name].description))
+
+
+def _typename(row: Any) -> Any:
+    try:
+        return row["__typename"]
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def tagged(row: Any, typename: str) -> dict[str, Any] | None:
+    """The row for a place of an interface or union, where its type must be told."""
+    return None if row is None else {**row, "__typename": typename}
+
+
+async def _resolve_reference(kind: str, _cls: type, info: Info, id: str, **_others: Any) -> Any:  # noqa: A002 - the key's name
+    typename, loader = ENTITIES[kind]
+    key = key_of(id, kind)
+    return tagged(await getattr(info.context.load, loader.name).load(key), typename) if key else None
+
+
+def key_of(text: str, kind: str) -> UUID | None:
+    """The key in a global id of that kind, or None for any other text."""
+    parsed = parse_global_id(text)
+    return parsed[1] if parsed and parsed[0] == kind else None
+
+
+@strawberry.type
+class PageInfo:
+    """Where a page stands within its connection (分页信息)."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follow (是否有下一页)")
+    has_previous_page: bool = strawberry.field(description="Whether some come before (是否有上一页)")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first row (首游标)")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last row (末游标)")
+
+
+@strawberry.type
+class Edge(Generic[T]):
+    """A row and its cursor (边)."""
+
+    node: T = strawberry.field(description="The row (节点)")
+    cursor: str = strawberry.field(description="Where to go on from (游标)")
+
+
+async def _total_count(page: strawberry.Parent[Page]) -> int:
+    return await page.count()
+
+
+@strawberry.type
+class Connection(Generic[T]):
+    """A list by pages (分页列表)."""
+
+    nodes: list[T] = strawberry.field(description="The rows of the page (本页内容)")
+    edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors (本页内容与游标)")
+    page_info: PageInfo = strawberry.field(description="Where the page stands (分页信息)")
+    total_count: int = strawberry.field(resolver=_total_count, description="Rows in all pages, counted when asked for (总数)")

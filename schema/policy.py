@@ -1,0 +1,147 @@
+"""Policies (政策): the library, today's declarations, how one is written (R-POL-01, R-BASE-03 to 05)."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import strawberry
+
+import models
+from models.policy import (
+    ApplyMode,
+    Comparison,
+    Condition,
+    ConditionSubject,
+    EnterpriseSize,
+    PolicyKind,
+    PolicyLevel,
+    PolicyValidity,
+    SupportKind,
+)
+from resolvers import policy as resolvers
+from resolvers.loaders import Loaders
+from resolvers.policy import ApplicationStatus, PolicyOrder
+from schema.acts import mutation
+from schema.area import Department, District, Industry
+from schema.base import ID, Connection, connection, entity, field, related
+from schema.enums import enums
+from schema.publishing import ManagedContent, Revision
+from schema.values import part_type, values_input, values_type
+
+enums(PolicyLevel, PolicyKind, PolicyValidity, EnterpriseSize, SupportKind, ApplyMode, ConditionSubject, Comparison)
+enums(PolicyOrder, ApplicationStatus)
+
+
+@entity(models.Policy, Loaders.policy)
+class Policy(ManagedContent):
+    """A policy (政策): a law, a normative document, a call for applications or its interpretation."""
+
+    policy_no: int = field(partner=True)
+    title: str = field(partner=True)
+    summary: str = field(partner=True)
+    issuer: str = field(partner=True)
+    issuers: list[str] = field(partner=True)
+    document_no: str | None = field(partner=True)
+    level: PolicyLevel = field(partner=True)
+    kind: PolicyKind = field(partner=True)
+    topic: str
+    region: str
+    department: Department | None = related(Loaders.department, by="department_code", about="Issuing department (发布部门)")
+    districts: list[District] = related(Loaders.district, by="districts", about="Where it applies; empty: all (适用区)")
+    industries: list[Industry] = related(Loaders.industry, by="industries", about="Industries; empty: all (适用行业)")
+    enterprise_sizes: list[EnterpriseSize]
+    enterprise_tags: list[str]
+    conditions: list[part_type(Condition)]  # type: ignore[valid-type]
+    exclusions: list[str]
+    support_kinds: list[SupportKind]
+    amount_min: Decimal | None
+    amount_max: Decimal | None
+    amount_ratio: float | None
+    target: str
+    requirements: str
+    materials: list[str]
+    procedure: str
+    apply_start: date | None = field(partner=True)
+    apply_end: date | None = field(partner=True)
+    apply_mode: ApplyMode | None
+    apply_url: str | None
+    application_status: ApplicationStatus | None = field(resolvers.application_status, partner=True)
+    days_left: int | None = field(resolvers.days_left)
+    accepting_department: str
+    phone: str
+    basis: list[str]
+    body: str = field(partner=True)
+    attachments: list[part_type(models.Attachment)]  # type: ignore[valid-type]
+    written_on: date | None
+    issued_on: date | None = field(partner=True)
+    effective_from: date | None
+    effective_to: date | None
+    validity: PolicyValidity = field(partner=True)
+    interprets: "Policy | None" = related(Loaders.policy, by="interprets_id", about="The policy it explains (所解读的政策)")
+    interpretations: "Connection[Policy]" = connection(resolvers.interpretations, by="id")
+    source: str
+    source_id: str | None
+    source_url: str | None
+
+
+@values_type(models.PolicyValues)
+class PolicyProposal:
+    """What a policy is proposed to say (政策拟发布内容)."""
+
+
+@values_input(models.PolicyValues)
+class PolicyInput:
+    """What a policy says, as its author enters it; what is left out takes its default (政策内容)."""
+
+
+@strawberry.input
+class PolicyFilter:
+    """Which policies to keep. Several values of one filter widen it, several filters narrow it."""
+
+    keyword: str | None = strawberry.field(default=None, description="Text in title, number or issuer (关键词)")
+    levels: list[PolicyLevel] | None = strawberry.field(default=None, description="Levels of government (层级)")
+    kinds: list[PolicyKind] | None = strawberry.field(default=None, description="Kinds of document (政策类型)")
+    validities: list[PolicyValidity] | None = strawberry.field(default=None, description="Validity (时效性)")
+    departments: list[str] | None = strawberry.field(default=None, description="Codes of issuing departments (发布部门)")
+    districts: list[str] | None = strawberry.field(default=None, description="Codes of districts it applies to (适用区)")
+    industries: list[str] | None = strawberry.field(default=None, description="Codes of industries (适用行业)")
+    enterprise_sizes: list[EnterpriseSize] | None = strawberry.field(default=None, description="Sizes (适用规模)")
+    enterprise_tags: list[str] | None = strawberry.field(default=None, description="Qualifications (适用标签)")
+    support_kinds: list[SupportKind] | None = strawberry.field(default=None, description="How it helps (支持方式)")
+    application_statuses: list[ApplicationStatus] | None = strawberry.field(
+        default=None, description="Whether applications are taken today (申报状态)"
+    )
+    issued_year: int | None = strawberry.field(default=None, description="Year of issue (发文年份)")
+    document_no: str | None = strawberry.field(default=None, description="Document number in any spelling (文号)")
+    amount_at_least: Decimal | None = strawberry.field(default=None, description="Greatest amount at least, yuan (金额)")
+
+
+@strawberry.input
+class PolicySaveInput:
+    """Which policy to write, and what it is to say."""
+
+    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The policy; left out: a new one (政策)")
+    values: PolicyInput = strawberry.field(description="The whole content (内容)")
+    unless_changed_since: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
+    )
+
+
+@strawberry.type
+class Query:
+    policy: Policy | None = field(resolvers.policy, access="public", partner=True)
+    policies: Connection[Policy] = connection(
+        resolvers.policies,
+        filter=PolicyFilter,
+        order_by=PolicyOrder,
+        default=PolicyOrder.NEWEST,
+        access="public",
+        partner=True,
+    )
+    today_declarations: Connection[Policy] = connection(
+        resolvers.today_declarations, filter=PolicyFilter, access="public", partner=True
+    )
+
+
+@strawberry.type
+class Mutation:
+    policy_save = mutation(resolvers.policy_save, PolicySaveInput, access="policy.write", revision=Revision)

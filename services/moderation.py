@@ -1,0 +1,62 @@
+"""The sensitive-word check of every publishing form (R-ADM-03, R-ADM-04)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import func, select
+
+from kit import clock
+from kit.db import fetch
+from kit.text import plain_text
+from kit.words import Match, Word, WordList
+from models.words import SensitiveException, SensitiveWord
+
+_Version = tuple[Any, ...]
+_cached: tuple[_Version, WordList] | None = None
+
+
+async def word_list() -> WordList:
+    """The matcher over the enabled words, built anew only when the library has changed."""
+    global _cached  # noqa: PLW0603 - one automaton a process
+    version = await _version()
+    if _cached is None or _cached[0] != version:
+        _cached = (version, await _load())
+    return _cached[1]
+
+
+async def _version() -> _Version:
+    words, exceptions = SensitiveWord.__table__.c, SensitiveException.__table__.c  # type: ignore[attr-defined]
+    rows = await fetch(
+        select(func.max(words.updated_at), func.count(words.id))
+        .where(words.enabled)
+        .union_all(select(func.max(exceptions.updated_at), func.count(exceptions.id)))
+    )
+    return tuple(tuple(row) for row in rows)
+
+
+async def _load() -> WordList:
+    words = await fetch(select(SensitiveWord.__table__).where(SensitiveWord.__table__.c.enabled))  # type: ignore[attr-defined]
+    exceptions = await fetch(select(SensitiveException.__table__))  # type: ignore[attr-defined]
+    return WordList(
+        [Word(row["word"], row["category"], row["severity"], row["suggestion"]) for row in words],
+        [row["phrase"] for row in exceptions],
+    )
+
+
+async def find(text: str) -> list[Match]:
+    """Sensitive words in a text as it is typed, with offsets into that text."""
+    return (await word_list()).find(text)
+
+
+async def find_in_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sensitive words in every text of a proposal, markup left aside: the field, and the match within its plain text."""
+    matcher = await word_list()
+    found = []
+    for field, value in values.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str):
+                found += [{"field": field, **asdict(match)} for match in matcher.find(plain_text(text))]
+    return found
+
+

@@ -1,0 +1,136 @@
+"""The one write transaction of an act: its statements, its events and its audit row commit together or not at all."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.queries import Queries
+from sqlalchemy import CursorResult, Executable, RowMapping, insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from auth.viewer import STAFF, Viewer
+from kit import metrics
+from kit.db import database
+from kit.errors import Refused
+from kit.ids import uuid7
+from models.account import AuditEntry
+from models.events import Event
+from models.refusals import Refusal
+
+EVENT_ENTRYPOINT = "event"
+
+CONSTRAINTS: dict[str, tuple[Refusal, list[str]]] = {
+    "uq_account_username": (Refusal.ALREADY_EXISTS, ["username"]),
+    "uq_revision_open": (Refusal.OPEN_REVISION, ["id"]),
+    "uq_revision_item_id_no": (Refusal.CHANGED_MEANWHILE, ["id"]),
+    "uq_policy_source": (Refusal.ALREADY_EXISTS, ["values", "sourceId"]),
+    "uq_store_district": (Refusal.ALREADY_EXISTS, ["values", "districtCode"]),
+    "uq_store_department": (Refusal.ALREADY_EXISTS, ["values", "departmentCode"]),
+    "uq_sensitive_word_word": (Refusal.ALREADY_EXISTS, ["word"]),
+    "uq_sensitive_exception_phrase": (Refusal.ALREADY_EXISTS, ["phrase"]),
+}
+SQLSTATES = {"23505": Refusal.ALREADY_EXISTS, "23503": Refusal.STILL_IN_USE, "23514": Refusal.INVALID_VALUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does what, from where: the head of an audit row."""
+
+    viewer: Viewer
+    action: str
+    request_id: str = ""
+    client_ip: str = ""
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """Handed first to every service that writes. Services never commit and never open one."""
+
+    connection: AsyncConnection
+    act: Act | None = None
+    events: list[Event] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        metrics.SQL_STATEMENTS.inc()
+        return await self.connection.execute(statement, parameters)
+
+    async def one(self, statement: Executable) -> RowMapping | None:
+        """The first row by name, or None."""
+        return (await self.execute(statement)).mappings().first()
+
+    async def value(self, statement: Executable) -> Any:
+        return (await self.execute(statement)).scalar()
+
+    def emit(self, event: Event) -> None:
+        """Queues the event's reactions (`jobs/on_event.py`) in this transaction: rolled back with it."""
+        if event not in self.events:
+            self.events.append(event)
+
+    def touch(self, target: str, **details: Any) -> None:
+        """Notes what was touched, for the audit row that each act of staff leaves (R-SEC-02)."""
+        if target not in self.targets:
+            self.targets.append(target)
+        self.details.update(details)
+
+    async def finish(self) -> None:
+        await self._audit()
+        await enqueue(self.connection, self.events)
+
+    async def _audit(self) -> None:
+        act = self.act
+        if act is None or not (act.viewer.level >= STAFF or act.viewer.roles):
+            return
+        entry = AuditEntry(
+            actor_id=act.viewer.id,
+            action=act.action,
+            targets=self.targets,
+            details=self.details,
+            request_id=act.request_id,
+            client_ip=act.client_ip,
+        )
+        await self.execute(insert(AuditEntry).values(entry.model_dump()))
+
+
+async def enqueue(connection: AsyncConnection, events: Sequence[Event]) -> None:
+    """Puts events into the job queue on the transaction's own connection. Each has an id, by which handlers are idempotent."""
+    if not events:
+        return
+    raw = await connection.get_raw_connection()
+    payloads: list[bytes | None] = [
+        orjson.dumps({"id": uuid7().hex, "type": type(event).__name__, **asdict(event)}) for event in events
+    ]
+    queue = Queries(AsyncpgDriver(raw.driver_connection))  # type: ignore[arg-type]
+    await queue.enqueue([EVENT_ENTRYPOINT] * len(payloads), payloads, [0] * len(payloads))
+
+
+def refusal_of(error: IntegrityError) -> Refused | None:
+    """The refusal that a broken constraint means to the caller, by the constraint's name, else by its kind."""
+    cause = getattr(error.orig, "__cause__", None)
+    name = getattr(cause, "constraint_name", None)
+    if name in CONSTRAINTS:
+        code, path = CONSTRAINTS[name]
+        return Refused(code, path)
+    if code_by_state := SQLSTATES.get(str(getattr(cause, "sqlstate", ""))):
+        return Refused(code_by_state, detail=name)
+    return None
+
+
+@asynccontextmanager
+async def unit_of_work(act: Act | None = None) -> AsyncIterator[UnitOfWork]:
+    """Commits when the block ends, rolls back when it raises; a broken constraint is raised as `Refused`."""
+    try:
+        async with database.writes.begin() as connection:
+            uow = UnitOfWork(connection, act)
+            yield uow
+            await uow.finish()
+    except IntegrityError as error:
+        raise refusal_of(error) or error from error
+
+
+Row = Mapping[str, Any]
