@@ -8,7 +8,7 @@ import re
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from kit.settings import Settings
 
 CHUNK_BYTES = 1024 * 1024
 _KEY_LENGTH = 512
+_RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -85,7 +86,7 @@ def open_files(settings: Settings) -> Files:
     if not settings.s3_bucket:
         settings.files_home.mkdir(parents=True, exist_ok=True)
         return Files(LocalStore(settings.files_home))
-    options: dict[str, Any] = {"region": settings.s3_region}
+    options: dict[str, Any] = {"region": settings.s3_region, "retry_config": _RETRIES}
     if settings.s3_endpoint:
         options |= {"endpoint": settings.s3_endpoint, "virtual_hosted_style_request": False}
         options["client_options"] = {"allow_http": settings.s3_endpoint.startswith("http://")}

@@ -1,0 +1,80 @@
+"""What Prometheus reads at `/metrics`.
+
+Every process counts for itself: run one process per address that is scraped (containers do), since behind a port shared
+by several workers a scrape meets any one of them.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+HTTP_REQUESTS = Counter("esc_http_requests", "HTTP requests by status", ["method", "status"], registry=REGISTRY)
+ERRORS = Counter("esc_errors", "Top-level GraphQL errors by code", ["code"], registry=REGISTRY)
+OPERATION_SECONDS = Histogram(
+    "esc_operation_seconds",
+    "Time of a GraphQL operation, from its document to its result",
+    ["operation", "kind"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+SQL_STATEMENTS = Counter("esc_sql_statements", "SQL statements sent", registry=REGISTRY)
+OPEN_SOCKETS = Gauge("esc_open_sockets", "Open WebSocket connections", registry=REGISTRY)
+JOBS = Counter("esc_jobs", "Background jobs that ended, by kind and outcome", ["job", "outcome"], registry=REGISTRY)
+QUEUE_DEPTH = Gauge("esc_queue_depth", "Background jobs that wait", registry=REGISTRY)
+SEARCH_DEGRADED = Gauge("esc_search_degraded", "1 while reads fall back from the search server", registry=REGISTRY)
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_NAMES_LIMIT = 200
+_names: set[str] = set()
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def observe_operation(name: str | None, kind: str | None, seconds: float, codes: Iterable[str]) -> None:
+    """One operation that is over. Clients choose the names, so only the first 200 that succeed have their own label."""
+    codes = tuple(codes)
+    for code in codes:
+        ERRORS.labels(code).inc()
+    if name and not codes and len(_names) < _NAMES_LIMIT:
+        _names.add(name)
+    label = name if name in _names else "(other)" if name else "(anonymous)"
+    OPERATION_SECONDS.labels(label, kind or "(unread)").observe(seconds)
+
+
+def counted(app: App) -> App:
+    """The ASGI application, with its answers counted by status and its open sockets gauged."""
+
+    async def count(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            with OPEN_SOCKETS.track_inprogress():
+                await app(scope, receive, send)
+        elif scope["type"] == "http":
+            await app(scope, receive, _counting(send, scope["method"]))
+        else:
+            await app(scope, receive, send)
+
+    return count
+
+
+def render(accept: str) -> tuple[bytes, str]:
+    """The metrics and their content type, in the format that the `Accept` header asks for."""
+    encode, content_type = choose_encoder(accept)
+    return encode(REGISTRY), content_type
+
+
+def _counting(send: Send, method: str) -> Send:
+    async def send_counted(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            HTTP_REQUESTS.labels(method if method in _METHODS else "(other)", message["status"]).inc()
+        await send(message)
+
+    return send_counted

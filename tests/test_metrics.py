@@ -1,0 +1,57 @@
+"""What Prometheus reads."""
+
+import pytest
+
+from kit import metrics
+
+
+def value(name: str, **labels: str) -> float:
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_answers_are_counted_by_status_and_sockets_while_they_are_open():
+    async def app(scope, _receive, send):
+        if scope["type"] == "websocket":
+            assert value("esc_open_sockets") == 1
+        else:
+            await send({"type": "http.response.start", "status": 404})
+
+    async def send(_message):
+        pass
+
+    before = value("esc_http_requests_total", method="GET", status="404")
+    for scope in ({"type": "http", "method": "GET"}, {"type": "websocket"}, {"type": "lifespan"}):
+        await metrics.counted(app)(scope, None, send)
+    assert value("esc_http_requests_total", method="GET", status="404") == before + 1
+    assert value("esc_open_sockets") == 0
+    await metrics.counted(app)({"type": "http", "method": "G" * 999}, None, send)
+    assert value("esc_http_requests_total", method="(other)", status="404") == 1
+
+
+def test_operation_names_are_bounded_whatever_clients_send(monkeypatch):
+    monkeypatch.setattr(metrics, "_names", set())
+    metrics.observe_operation("Broken", "query", 0.1, ["ACCESS_DENIED"])
+    for number in range(300):
+        metrics.observe_operation(f"Q{number}", "query", 0.1, [])
+    metrics.observe_operation(None, None, 0.1, [])
+    assert value("esc_operation_seconds_count", operation="Q199", kind="query") == 1
+    assert value("esc_operation_seconds_count", operation="Q200", kind="query") == 0
+    assert value("esc_operation_seconds_count", operation="(other)", kind="query") == 101
+    assert value("esc_operation_seconds_count", operation="(anonymous)", kind="(unread)") == 1
+    assert value("esc_errors_total", code="ACCESS_DENIED") >= 1
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_the_page_has_the_named_metrics(accept):
+    page, content_type = metrics.render(accept)
+    names = (
+        "http_requests",
+        "errors",
+        "operation_seconds",
+        "sql_statements",
+        "open_sockets",
+        "queue_depth",
+        "search_degraded",
+    )
+    assert [name for name in names if f"esc_{name}".encode() not in page] == []
+    assert content_type.startswith(accept.split(";")[0] or "text/plain")
