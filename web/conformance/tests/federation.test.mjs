@@ -129,7 +129,7 @@ for (const [name, representation, told] of [
 
 test("a router that asks for ftv1 gets a trace, and nobody else does", async () => {
   const query = "{ policies(first: 1) { nodes { title } } }";
-  const { body } = await post({ query }, { "apollo-federation-include-trace": "ftv1" });
+  const { body } = await post({ query }, { ...(await as("admin")), "apollo-federation-include-trace": "ftv1" });
   const trace = Trace.decode(Buffer.from(body.extensions.ftv1, "base64"));
   assert.ok(Number(trace.durationNs) > 0);
   assert.deepEqual(trace.root.child.map((child) => child.responseName), ["policies"]);
