@@ -15,6 +15,8 @@ from kit.ids import uuid7
 Described = dict[str, Any]
 Headers = Sequence[tuple[str, str]]
 
+MAX_MESSAGE = 400  # characters; graphql-core quotes values whole, however long they are
+
 log = structlog.get_logger(__name__)
 
 _STATUS = {
@@ -64,10 +66,11 @@ def operation_error(error: ApiError, headers: Headers = ()) -> RequestError:
 
 
 def document_errors(code: ErrorCode, errors: Iterable[GraphQLError]) -> list[Described]:
-    """Errors with the same text become one with all places, so that repeated mistakes make no long answer."""
+    """graphql-core's errors. Those with the same text become one with all places: repetition makes no long answer."""
     merged: dict[str, Described] = {}
     for error in errors:
-        found = merged.setdefault(error.message, {"message": error.message, "extensions": {"code": code.value}})
+        text = error.message if len(error.message) <= MAX_MESSAGE else error.message[: MAX_MESSAGE - 1] + "…"
+        found = merged.setdefault(text, {"message": text, "extensions": {"code": code.value}})
         places = [place.formatted for place in error.locations or ()]
         if places:
             found["locations"] = [*found.get("locations", ()), *places]

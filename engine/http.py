@@ -1,6 +1,7 @@
 """GraphQL over HTTP: one request, one answer (or a stream). Every way to say no is here or in what this file calls."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from graphql import OperationType
@@ -14,6 +15,7 @@ from engine.limits import Limits
 from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, choose, parse_media_type, ranges
 from engine.origins import PREFLIGHT_HEADERS, Origins
 from engine.params import Params, from_json, from_query_string
+from engine.streams import Respond
 from engine.wire import ClientGone, Reply, bearer, client_of, encode, headers_of, read_body, request_id
 from kit.errors import ApiError
 
@@ -22,6 +24,11 @@ ALLOWED_HEADERS = ", ".join(("authorization", "content-type", "accept-language",
 PREFLIGHT_SECONDS = "7200"
 RESULT_TYPES = (JSON, GRAPHQL_JSON, EVENT_STREAM)
 STREAM_TYPES = (EVENT_STREAM, MULTIPART)
+
+_STREAMS: dict[str, tuple[Transport, Respond]] = {
+    EVENT_STREAM: ("sse", sse.respond),
+    MULTIPART: ("multipart", multipart.respond),
+}
 
 
 class Http:
@@ -91,12 +98,13 @@ class Http:
         accepted = ranges(request.headers.get("accept"))
         media = choose(accepted, RESULT_TYPES)
         streaming = choose((each for each in accepted if each.precision), STREAM_TYPES)
-        request.media = media if media in (JSON, GRAPHQL_JSON) else JSON
+        request.media = GRAPHQL_JSON if media == GRAPHQL_JSON else JSON
+        request.legacy = media == JSON
         if media is None and streaming is None:
             raise bad_request(f"Accept one of {', '.join(RESULT_TYPES)} (请接受其中一种媒体类型)", 406)
         params = await self._params(request)
         viewer = await self._authenticate(bearer(request.headers.get("authorization")))
-        operation = await self._pipeline.open(params, viewer, request.info(streaming, media))
+        operation = await self._pipeline.open(params, viewer, request.info)
         if request.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("Send mutations by POST (变更操作须使用 POST)", 405, (("allow", "POST"),))
         if operation.kind is OperationType.SUBSCRIPTION:
@@ -122,13 +130,17 @@ class Http:
         if media is None:
             wanted = f"Accept {EVENT_STREAM} or {MULTIPART};subscriptionSpec=1.0 for a subscription"
             raise bad_request(f"{wanted} (订阅请接受事件流)", 406)
-        respond = sse.respond if media == EVENT_STREAM else multipart.respond
+        transport, respond = _STREAMS[media]
+        operation.info = replace(operation.info, transport=transport)
         results = self._pipeline.stream(operation)
         await respond(request.reply, request.receive, results, operation.viewer, self._limits.keep_alive_seconds)
 
 
 class Request:
-    """One exchange: what came, and the reply with its media type, JSON until negotiated."""
+    """One exchange: what came, and the media type of the reply, JSON until negotiated.
+
+    `legacy`: the client accepts `application/json`, where a refused operation answers 200.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, headers: dict[str, str], reply: Reply) -> None:
         self.method: str = scope["method"]
@@ -138,18 +150,17 @@ class Request:
         self.headers = headers
         self.reply = reply
         self.media = JSON
+        self.legacy = True
 
-    def info(self, streaming: str | None, media: str | None) -> RequestInfo:
-        transport: Transport = "http"
-        if streaming and media in (None, EVENT_STREAM):
-            transport = "sse" if streaming == EVENT_STREAM else "multipart"
-        return RequestInfo(self.reply.headers["x-request-id"], transport, self.headers, self.client)
+    @property
+    def info(self) -> RequestInfo:
+        return RequestInfo(self.reply.headers["x-request-id"], "http", self.headers, self.client)
 
     async def result(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> None:
         await self.reply.whole(status, f"{self.media}; charset=utf-8", body, headers)
 
     async def refuse(self, error: RequestError) -> None:
-        status = error.status if self.media == GRAPHQL_JSON else error.json_status
+        status = error.json_status if self.legacy else error.status
         await self.result(status, encode({"errors": error.errors}), tuple(error.headers))
 
 

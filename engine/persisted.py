@@ -1,5 +1,6 @@
 """Apollo's automatic persisted queries: a client sends the SHA-256 of a document, and the text only once."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from kit.errors import ApiError, ErrorCode
 
 VERSION = 1
 TTL_SECONDS = 30 * 24 * 3600
+PATIENCE_SECONDS = 0.5  # the client's own retries take longer, and a miss costs less than waiting for them
 NOT_CACHED: Headers = (("cache-control", "private, no-store"),)
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -39,7 +41,8 @@ class RedisPersistedStore:
 
     async def get(self, key: str) -> str | None:
         try:
-            found = await self._redis.getex(self._prefix + key, ex=self._ttl)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                found = await self._redis.getex(self._prefix + key, ex=self._ttl)
         except (RedisError, OSError) as error:
             log.warning("persisted documents unreachable", error=type(error).__name__)
             return None
@@ -47,7 +50,8 @@ class RedisPersistedStore:
 
     async def put(self, key: str, text: str) -> None:
         try:
-            await self._redis.set(self._prefix + key, text, ex=self._ttl)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._redis.set(self._prefix + key, text, ex=self._ttl)
         except (RedisError, OSError) as error:
             log.warning("persisted documents unreachable", error=type(error).__name__)
 

@@ -1,15 +1,17 @@
 """Results over a response that stays open: heartbeats while nothing happens, an end at disconnect or token expiry."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any
 
 from starlette.types import Receive
 
 from auth.viewer import Viewer
-from engine.wire import Result, disconnected
+from engine.wire import Reply, Result, disconnected
 from kit import clock
+
+Respond = Callable[[Reply, Receive, AsyncGenerator[Result, None], Viewer, float], Awaitable[None]]
 
 EXPIRED = "The token has expired (令牌已过期)"
 
@@ -18,7 +20,10 @@ class Beat(Enum):
     """What a stream yields besides results."""
 
     ALIVE = "ALIVE"
-    EXPIRED = "EXPIRED"
+    Respond = Callable[[Reply, Receive, AsyncGenerator[Result, None], Viewer, float], Awaitable[None]]
+
+
+EXPIRED = "EXPIRED"
 
 
 def seconds_left(viewer: Viewer) -> float | None:

@@ -1,12 +1,13 @@
 """One HTTP request and its answer, on raw ASGI."""
 
 import asyncio
+import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from engine.errors import Headers, bad_request, internal
 from engine.limits import Limits
@@ -14,6 +15,9 @@ from kit.errors import Unauthenticated
 from kit.ids import uuid7
 
 Result = dict[str, Any]
+
+CLOSE: Headers = (("connection", "close"),)
+DISCARDED = 16
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 
@@ -52,34 +56,48 @@ def bearer(authorization: object) -> str | None:
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
-    """Raises RequestError 413 as soon as the body is known to be too long, 408 when it takes too long to come."""
-    too_long = bad_request(
-        f"The body is longer than {limits.body} bytes (请求体超过 {limits.body} 字节)", 413, (("connection", "close"),)
-    )
+    """Raises RequestError 413 for a body that is too long, 408 for one that takes too long to come."""
     announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > limits.body:
-        raise too_long
-    body = bytearray()
+    body = Body(limits.body, int(announced[:20]) if announced.isdecimal() else 0)
+    waits = headers.get("expect", "").lower() == "100-continue"
     try:
         async with asyncio.timeout(limits.body_seconds):
-            async for chunk in _chunks(receive):
-                body += chunk
-                if len(body) > limits.body:
-                    raise too_long
+            while not body.complete and not (waits and body.too_long):
+                body.add(await receive())
     except TimeoutError:
-        late = "The body did not arrive in time (请求体未按时到达)"
-        raise bad_request(late, 408, (("connection", "close"),)) from None
-    return bytes(body)
+        if not body.too_long:
+            raise bad_request("The body did not arrive in time (请求体未按时到达)", 408, CLOSE) from None
+    if body.too_long:
+        raise bad_request(f"The body is longer than {limits.body} bytes (请求体超过 {limits.body} 字节)", 413, CLOSE)
+    return bytes(body.data)
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
+class Body:
+    """What has come of a body, in bytes.
+
+    One that is too long is read on and thrown away, up to 16 times the limit: a client that is still sending would see
+    a broken connection instead of its answer.
+    """
+
+    def __init__(self, limit: int, announced: int) -> None:
+        self.data = bytearray()
+        self.complete = False
+        self._limit = limit
+        self._size = announced
+        self._received = 0
+
+    @property
+    def too_long(self) -> bool:
+        return max(self._size, self._received) > self._limit
+
+    def add(self, message: Message) -> None:
         if message["type"] == "http.disconnect":
             raise ClientGone
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
+        chunk = message.get("body", b"")
+        self._received += len(chunk)
+        if not self.too_long:
+            self.data += chunk
+        self.complete = not message.get("more_body", False) or self._received > self._limit * DISCARDED
 
 
 async def disconnected(receive: Receive) -> None:
@@ -89,11 +107,15 @@ async def disconnected(receive: Receive) -> None:
 
 
 def encode(result: Result) -> bytes:
-    """A result that cannot be JSON in UTF-8 (a lone surrogate, an integer over 64 bits) becomes INTERNAL."""
+    """JSON in UTF-8. What orjson refuses (lone surrogates, integers over 64 bits, 254 levels) goes out ASCII-escaped."""
     try:
         return orjson.dumps(result)
-    except TypeError as error:
-        return orjson.dumps({"errors": [internal(error)]})
+    except TypeError:
+        pass
+    try:
+        return json.dumps(result, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return orjson.dumps({"errors": [internal(error)], "data": None})
 
 
 class Reply:
