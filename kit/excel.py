@@ -1,5 +1,6 @@
 """Excel files, in and out: templates to fill in, imports that name the cell at fault, exports of any length."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.cell.cell import ERROR_CODES, ILLEGAL_CHARACTERS_RE
+from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -30,6 +31,7 @@ MAX_CELL_CHARACTERS = 32_767
 _LAST_ROW = 1_048_576
 _EXACT_INTEGERS = 10**15
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CUT = "…（已截断 truncated）"
 _HEADER_FONT = Font(bold=True)
 _HEADER_FILL = PatternFill("solid", fgColor="DDE7F3")
@@ -251,7 +253,7 @@ def _as_header(cell: Cell) -> None:
 
 def _set_text(cell: Cell, text: str) -> None:
     """Text that Excel never runs as a formula, not even after the cell is edited (OWASP, CSV injection)."""
-    text = ILLEGAL_CHARACTERS_RE.sub("", text)
+    text = _UNWRITABLE.sub("", text)
     if len(text) > MAX_CELL_CHARACTERS:
         text = text[: MAX_CELL_CHARACTERS - len(_CUT)] + _CUT
     cell.value = text

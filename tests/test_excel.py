@@ -1,9 +1,11 @@
 """Excel files in and out (`kit/excel.py`; R-POL-02)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -11,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from kit import excel
 from kit.excel import BadFile, Column, read_rows, read_sheet, write_rows, write_template
@@ -22,10 +23,11 @@ COLUMNS = (
     Column("level", "层级", "Level", "从列表中选择", choices=("国家", "市", "区")),
     Column("issued_on", "发布日期", "Issued on"),
 )
+UNWRITABLE = {"\ufffe", "\uffff", *map(chr, range(0xD800, 0xE000))}
 SHEET = "xl/worksheets/sheet1.xml"
 
 
-def book(*rows: tuple[object, ...], **cells: Any) -> bytes:
+def book(*rows: tuple[Any, ...], **cells: Any) -> bytes:
     """A workbook with the rows given, then single cells by their address."""
     workbook = Workbook()
     sheet = workbook.worksheets[0]
@@ -207,7 +209,7 @@ def test_an_archive_of_too_many_parts_and_a_large_file_are_refused() -> None:
 
 def test_entities_that_multiply_are_refused() -> None:
     names = "abcdefghij"
-    entities = "".join(f'<!ENTITY {name} "{f"&{last};" * 20}">' for last, name in zip(names, names[1:], strict=False))
+    entities = "".join(f'<!ENTITY {name} "{f"&{last};" * 20}">' for last, name in pairwise(names))
     head = f'<!DOCTYPE x [<!ENTITY a "{"a" * 50}">{entities}]>'.encode()
     data = repacked(write_rows(COLUMNS, [{"title": "KEY"}]), SHEET, lambda part: head + part.replace(b"KEY", b"&j;"))
     assert refusal(read_sheet(data))[1] == "the file is damaged and cannot be read"
@@ -265,23 +267,30 @@ def test_a_text_longer_than_a_cell_is_cut_where_one_can_see_it() -> None:
     assert row["title"].endswith("长…（已截断 truncated）")
 
 
+TEXT_CHARACTERS = st.characters() | st.sampled_from("\x00\x0b\ud800\ufffe\uffff=+-@甲\n")
+
+
+def writable(text: str) -> str:
+    """What XML can hold of a text."""
+    return "".join(character for character in text if character in "\t\n\r" or " " <= character not in UNWRITABLE)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.text(max_size=20), min_size=1, max_size=8))
+@given(st.lists(st.text(TEXT_CHARACTERS, max_size=20), min_size=1, max_size=8))
 def test_any_text_survives_a_round_trip(texts: list[str]) -> None:
-    readable = [ILLEGAL_CHARACTERS_RE.sub("", text) for text in texts]
     rows = ({"title": text, "document_no": "x"} for text in texts)
     back = [row["title"] for _, row in read_rows(write_rows(COLUMNS, rows), COLUMNS)]
-    assert ["".join(text.split()) for text in back] == ["".join(text.split()) for text in readable]
+    assert ["".join(text.split()) for text in back] == ["".join(text.split()) for text in map(writable, texts)]
+
+
+SMALL_BOOK = book(("标题", "文号"), ("甲", "乙"))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_but_never_fails(data: st.DataObject) -> None:
-    content = bytearray(book(("标题", "文号"), ("甲", "乙")))
+    content = bytearray(SMALL_BOOK)
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(BadFile):
         list(read_rows(bytes(content), COLUMNS))
-    except BadFile as refused:
-        assert refused.message_zh
-        assert refused.message_en

@@ -55,6 +55,7 @@ def test_normalising_a_document_number_again_changes_nothing(text: str) -> None:
         ("2024-5-1", date(2024, 5, 1)),
         ("2024/5/1", date(2024, 5, 1)),
         ("2024.05.01 08:30", date(2024, 5, 1)),
+        ("2024年5月1日 8时30分", date(2024, 5, 1)),
         ("20240501", date(2024, 5, 1)),
         (" 2024年5月1日 ", date(2024, 5, 1)),
         ("２０２４年５月１日", date(2024, 5, 1)),
@@ -68,6 +69,8 @@ def test_normalising_a_document_number_again_changes_nothing(text: str) -> None:
         ("2024年5月", None),
         ("2023-02-29", None),
         ("二〇二三年十三月一日", None),
+        ("2024-05-01 至 2024-06-01", None),
+        ("2024年5月1日起", None),
         ("长期有效", None),
         ("", None),
     ],
@@ -146,7 +149,14 @@ class Reader(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self.others.append(data)
 
-    handle_decl = handle_pi = unknown_decl = handle_comment
+    def handle_decl(self, decl: str) -> None:
+        self.others.append(decl)
+
+    def handle_pi(self, data: str) -> None:
+        self.others.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.others.append(data)
 
 
 @given(st.lists(FRAGMENTS, max_size=40).map("".join))
@@ -169,14 +179,26 @@ def test_whatever_comes_in_only_allowed_tags_and_safe_addresses_come_out(html: s
 
 @given(st.lists(FRAGMENTS, max_size=40).map("".join))
 def test_what_comes_out_is_well_nested(html: str) -> None:
-    open_tags: list[str] = []
-    for closes, tag in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", sanitise_html(html)):
+    assert depth_of(sanitise_html(html)) <= 64
+
+
+def depth_of(html: str) -> int:
+    """How deep the tags nest, which are all closed in their order."""
+    depth, open_tags = 0, list[str]()
+    for closes, tag in re.findall(r"<(/?)([a-z0-9]+)[^>]*>", html):
         if closes:
             assert open_tags.pop() == tag
         elif tag not in {"br", "img"}:
             open_tags.append(tag)
+        depth = max(depth, len(open_tags))
     assert open_tags == []
-    assert len(open_tags) <= 64
+    return depth
+
+
+def test_tags_nest_at_most_64_deep() -> None:
+    clean = sanitise_html("<blockquote>" * 500 + "甲")
+    assert depth_of(clean) == 64
+    assert plain_text(clean) == "甲"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +212,8 @@ def test_a_hostile_body_is_read_to_its_end(unit: str) -> None:
 
 
 def test_plain_text_has_a_line_for_each_block_and_tabs_between_cells() -> None:
-    html = "<h2>标题</h2><p>甲&nbsp;&amp; <b>乙</b><br>丙\n丁</p><table><tr><td>1</td><td>2</td></tr></table><script>x</script>"
-    assert plain_text(html) == "标题\n甲 & 乙\n丙 丁\n1\t2"
+    html = "<h2>标题</h2><p>甲&nbsp;&amp; <b>乙</b><br>丙\n丁</p><table><tr><td>1</td><td>2</td></tr></table>"
+    assert plain_text(html + "<script>x</script>") == "标题\n甲 & 乙\n丙 丁\n1\t2"
 
 
 def test_plain_text_without_tags_keeps_its_lines() -> None:
