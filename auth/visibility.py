@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, exists, or_, select, true
 from sqlalchemy.sql import false
 from sqlmodel import SQLModel, col
 
+from auth.access import allowed
 from auth.viewer import Role, Viewer
 from models.account import Account, AuditEntry, StoreMember
 from models.area import Department, District, Industry, ServiceCategory, Street
@@ -87,7 +88,8 @@ def _in_visible_store(model: type[Product] | type[Article]) -> "Predicate":
     def predicate(viewer: Viewer) -> ColumnElement[bool]:
         if _places_seen(viewer) is None:
             return true()
-        store = exists().where(Store.__table__.c.id == model.__table__.c.store_id, _managed(Store)(viewer))  # type: ignore[attr-defined]
+        table = model.__table__  # type: ignore[union-attr]
+        store = exists().where(Store.__table__.c.id == table.c.store_id, _managed(Store)(viewer)).correlate(table)  # type: ignore[attr-defined]
         outside = col(model.store_id).is_(None) if model is Article else false()
         return own(viewer) & or_(store, outside)
 
@@ -101,6 +103,14 @@ def _revision(viewer: Viewer) -> ColumnElement[bool]:
     if places is None:
         return true()
     return or_(col(Revision.author_id) == viewer.id, col(Revision.owner).in_(sorted(places)))
+
+
+def _word_keepers(viewer: Viewer) -> ColumnElement[bool]:
+    return true() if allowed("words.read", viewer) else false()
+
+
+def _word_keeping(viewer: Viewer) -> str:
+    return "staff:words" if allowed("words.read", viewer) else PUBLIC
 
 
 def _everyone(_viewer: Viewer) -> ColumnElement[bool]:
@@ -150,8 +160,8 @@ GATES: dict[type[SQLModel], Gate] = {
     Account: Gate(_own_account, _viewer_bound),
     StoreMember: Gate(_own_membership, _viewer_bound),
     AuditEntry: Gate(lambda viewer: true() if viewer.is_admin else false(), _viewer_bound),
-    SensitiveWord: Gate(_everyone, _public),
-    SensitiveException: Gate(_everyone, _public),
+    SensitiveWord: Gate(_word_keepers, _word_keeping),
+    SensitiveException: Gate(_word_keepers, _word_keeping),
     District: Gate(_everyone, _public),
     Street: Gate(_everyone, _public),
     Department: Gate(_everyone, _public),

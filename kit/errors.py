@@ -56,7 +56,7 @@ class Refused(EscError):
     so that a form shows all of its errors at once.
     """
 
-    def __init__(self, code: StrEnum, field: Sequence[str | int] | None = None, **params: Any) -> None:
+    def __init__(self, code: StrEnum, field: Sequence[str | int] | None = None, /, **params: Any) -> None:
         super().__init__(code.value)
         self.code = code
         self.field = list(field) if field is not None else None

@@ -8,7 +8,7 @@ from models.policy import Policy, PolicyValues
 from models.product import Product, ProductValues
 from models.publishing import Managed, PublicationState, Revision, RevisionState, Visit
 from models.store import Store, StoreColumn, StoreKind, StoreValues
-from models.words import SensitiveException, SensitiveWord
+from models.words import SensitiveException, SensitiveExceptionValues, SensitiveWord, SensitiveWordValues
 
 __all__ = [
     "Account",
@@ -30,7 +30,9 @@ __all__ = [
     "Revision",
     "RevisionState",
     "SensitiveException",
+    "SensitiveExceptionValues",
     "SensitiveWord",
+    "SensitiveWordValues",
     "ServiceCategory",
     "Session",
     "Store",

@@ -4,7 +4,7 @@ from typing import Self
 from uuid import UUID
 
 from pydantic import field_validator, model_validator
-from sqlalchemy import Index, Text, text
+from sqlalchemy import Index, Text
 from sqlmodel import Field
 
 from kit.text import sanitise_html
@@ -42,7 +42,9 @@ class ArticleValues(Values):
     """What an article says."""
 
     store_id: UUID | None = Field(
-        default=None, foreign_key="store.id", description="The store it belongs to; null: the platform's own news (所属店铺)"
+        default=None,
+        foreign_key="store.id",
+        description="The store it belongs to; null: the platform's own news (所属店铺)",
     )
     column: StoreColumn = Field(
         default=StoreColumn.NEWS, sa_type=choice(StoreColumn, "column"), description="Column (栏目)"
@@ -67,7 +69,9 @@ class ArticleValues(Values):
         default=None, foreign_key="store.id", description="A store of the platform it speaks of (关联店铺)"
     )
     icon: str | None = Field(default=None, max_length=1000, description="Icon of an entrance (图标)")
-    url: str | None = Field(default=None, regex=r"^(https?://|/)\S*$", max_length=1000, description="Where an entrance leads (链接)")
+    url: str | None = Field(
+        default=None, regex=r"^(https?://|/)\S*$", max_length=1000, description="Where an entrance leads (链接)"
+    )
     sort_order: int = Field(default=0, ge=0, le=9999, description="Place within the column, ascending (排序)")
 
     @field_validator("body", "requirements")
@@ -94,9 +98,10 @@ class Article(ArticleValues, Managed, table=True):
     """An article (文章) in a column of a store, or the platform's own news."""
 
     __table_args__ = (
-        Index("ix_article_newest", "published_at", "id", postgresql_where=text("state = 'PUBLISHED'")),
-        Index("ix_article_store", "store_id", "column", "published_at", "id"),
-        Index("ix_article_viewed", "view_count", "id", postgresql_where=text("state = 'PUBLISHED'")),
-        Index("ix_article_order", "sort_order", "id", postgresql_where=text("state = 'PUBLISHED'")),
+        Index("ix_article_newest", "published_at", "id"),
+        Index("ix_article_store", "store_id", "published_at", "id"),
+        Index("ix_article_store_order", "store_id", "sort_order", "id"),
+        Index("ix_article_order", "sort_order", "id"),
+        Index("ix_article_viewed", "view_count", "id"),
         Index("ix_article_title_trgm", "title", postgresql_using="gin", postgresql_ops={"title": "gin_trgm_ops"}),
     )

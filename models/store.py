@@ -83,13 +83,18 @@ class StoreValues(Values):
         default=None, foreign_key="department.code", description="Department that runs it (所属部门)"
     )
     parent_department_code: str | None = Field(
-        default=None, foreign_key="department.code", index=True, description="Department above an institution (上级部门)"
+        default=None,
+        foreign_key="department.code",
+        index=True,
+        description="Department above an institution (上级部门)",
     )
     slogan: str = Field(default="", max_length=200, description="Slogan (口号)")
     emblem: str | None = Field(default=None, max_length=1000, description="Address of the emblem or logo (标识)")
     banner: str | None = Field(default=None, max_length=1000, description="Address of the banner (横幅)")
     introduction: str = Field(default="", sa_type=Text, description="Introduction (简介)")
-    images: list[str] = Field(default_factory=list, max_length=20, sa_type=TEXTS, description="Addresses of pictures (图集)")
+    images: list[str] = Field(
+        default_factory=list, max_length=20, sa_type=TEXTS, description="Addresses of pictures (图集)"
+    )
     contact: str = Field(default="", max_length=100, description="Contact person or office (联系人)")
     phone: str = Field(default="", max_length=100, description="Public telephone (联系电话)")
     address: str = Field(default="", max_length=300, description="Address (地址)")
@@ -107,7 +112,9 @@ class StoreValues(Values):
         offered = COLUMNS[self.kind]
         named = [setting.column for setting in self.columns]
         if len(set(named)) != len(named) or not set(named) <= set(offered):
-            raise ValueError("栏目重复或该类店铺没有此栏目 (a column is named twice or not offered by this kind of store)")
+            raise ValueError(
+                "栏目重复或该类店铺没有此栏目 (a column is named twice or not offered by this kind of store)"
+            )
         return self
 
 
@@ -117,11 +124,16 @@ class Store(StoreValues, Managed, table=True):
     __table_args__ = (
         Index("uq_store_district", "district_code", unique=True, postgresql_where=text("kind = 'DISTRICT'")),
         Index("uq_store_department", "department_code", unique=True, postgresql_where=text("kind = 'DEPARTMENT'")),
-        Index("ix_store_newest", "published_at", "id", postgresql_where=text("state = 'PUBLISHED'")),
-        Index("ix_store_followers", "follower_count", "id", postgresql_where=text("state = 'PUBLISHED'")),
-        Index("ix_store_kind", "kind", "published_at", "id", postgresql_where=text("state = 'PUBLISHED'")),
+        Index("ix_store_newest", "published_at", "id"),
+        Index("ix_store_followers", "follower_count", "id"),
+        Index("ix_store_rating", text("coalesce(rating, 0)"), "id"),
+        Index("ix_store_kind", "kind", "published_at", "id"),
         Index("ix_store_name_trgm", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
     )
 
-    rating: float | None = Field(default=None, sa_type=Numeric(3, 2, asdecimal=False), description="Average score 1 to 5, null until rated (评分)")
+    rating: float | None = Field(
+        default=None,
+        sa_type=Numeric(3, 2, asdecimal=False),
+        description="Average score 1 to 5, null until rated (评分)",
+    )
     follower_count: int = Field(default=0, description="Followers (关注数)")

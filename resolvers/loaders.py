@@ -78,6 +78,8 @@ class Loaders:
     policy: Loader[UUID] = by_key(models.Policy)
     product: Loader[UUID] = by_key(models.Product)
     revision: Loader[UUID] = by_key(models.Revision)
+    sensitive_exception: Loader[UUID] = by_key(models.SensitiveException)
+    sensitive_word: Loader[UUID] = by_key(models.SensitiveWord)
     service_category: Loader[str] = by_key(models.ServiceCategory, "code")
     service_categories_below: Loader[str] = by_key(models.ServiceCategory, "parent_code", many=True)
     store: Loader[UUID] = by_key(models.Store)

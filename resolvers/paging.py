@@ -14,6 +14,7 @@ from sqlalchemy import (
     ARRAY,
     Column,
     ColumnElement,
+    Label,
     Select,
     Text,
     Uuid,
@@ -158,7 +159,7 @@ async def page(statement: Select[Any], order: Order, window: Window) -> Page:
 
 
 async def pages(
-    statement: Select[Any], key: Column[Any], keys: Sequence[Any], order: Order, window: Window
+    statement: Select[Any], key: Column[Any] | Label[Any], keys: Sequence[Any], order: Order, window: Window
 ) -> dict[Any, Page]:
     """Pages of a nested connection: one LATERAL statement for all parents, whose keys stand in `key`."""
     kind = Uuid() if isinstance(key.type, Uuid) else Text()
@@ -175,7 +176,7 @@ async def pages(
 class _Totals:
     """Totals of all parents by one statement, run when the first of them is asked for."""
 
-    def __init__(self, statement: Select[Any], key: Column[Any], keys: Sequence[Any]) -> None:
+    def __init__(self, statement: Select[Any], key: Column[Any] | Label[Any], keys: Sequence[Any]) -> None:
         kind = Uuid() if isinstance(key.type, Uuid) else Text()
         chosen = bindparam("keys", list(keys), type_=ARRAY(kind))
         self._statement = (

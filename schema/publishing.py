@@ -1,6 +1,7 @@
 """Managed content and its revisions: proposals, the reviewers' work list, what changed (R-ADM-04 to 06, 16)."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from strawberry.scalars import JSON
@@ -17,6 +18,9 @@ from schema.acts import mutation, subscription
 from schema.base import ID, Connection, Node, connection, entity, field, related
 from schema.enums import describe_enum, enums
 from subscriptions import publishing as subscriptions
+
+if TYPE_CHECKING:
+    from schema.proposals import Proposal
 
 enums(RevisionState, PublicationState, RevisionOrder, Decision)
 describe_enum(Severity, WARN="Must be confirmed (需确认)", BLOCK="May not be published (禁止发布)")
@@ -87,6 +91,7 @@ class Revision(Node):
     state: RevisionState
     title: str
     values: JSON
+    proposal: Annotated["Proposal", strawberry.lazy("schema.proposals")] = field(resolvers.proposal, cost=2)
     changes: list[FieldDiff] = field(resolvers.changes, cost=5)
     is_new: bool = field(resolvers.is_new)
     words: list[RevisionMatch]

@@ -1,0 +1,127 @@
+"""Reads of service products (服务产品): search by filters, one product, those of a store (R-PRO-02, R-BASE-21)."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Numeric, func, literal_column, or_, select
+from strawberry import ID, Parent
+from strawberry import argument as about
+
+from auth.viewer import Viewer
+from auth.visibility import visible
+from kit.ids import parse_global_id
+from models.area import ServiceCategory
+from models.base import Labelled
+from models.product import DEARER_THAN_ALL, Product
+from models.publishing import PublicationState
+from models.store import Store
+from resolvers.context import Info
+from resolvers.filters import Filters, one_of, overlaps, text_in, where
+from resolvers.paging import Order, Page, Window, page, pages
+from resolvers.publishing import save
+from services.product import PRODUCT
+
+P = Product.__table__.c  # type: ignore[attr-defined]
+S = Store.__table__.c  # type: ignore[attr-defined]
+C = ServiceCategory.__table__.c  # type: ignore[attr-defined]
+
+
+class ProductOrder(Labelled):
+    """How products are sorted. Those whose price is by agreement come last, whichever way prices are sorted."""
+
+    NEWEST = "NEWEST", "最新发布", "Published last first"
+    ORDERS = "ORDERS", "订单数", "Most ordered first"
+    RATING = "RATING", "评分", "Best rated first"
+    PRICE_ASC = "PRICE_ASC", "价格从低到高", "Cheapest first"
+    PRICE_DESC = "PRICE_DESC", "价格从高到低", "Dearest first"
+
+
+def _or(column: ColumnElement[Any], value: str) -> ColumnElement[Any]:
+    """The column, with a value in the place of null; the text is that of the table's index."""
+    return func.coalesce(column, literal_column(value), type_=Numeric)
+
+
+ORDERS = {
+    ProductOrder.NEWEST: Order("newest", (P.published_at, P.id), descending=True),
+    ProductOrder.ORDERS: Order("orders", (P.order_count, P.id), descending=True),
+    ProductOrder.RATING: Order("rating", (_or(P.rating, "0"), P.id), descending=True),
+    ProductOrder.PRICE_ASC: Order("price_asc", (_or(P.price, str(DEARER_THAN_ALL)), P.id)),
+    ProductOrder.PRICE_DESC: Order("price_desc", (_or(P.price, "-1"), P.id), descending=True),
+}
+
+
+def in_categories(codes: Sequence[str]) -> ColumnElement[bool]:
+    """The product's category is one of these or lies below one of them."""
+    chosen = select(C.code).where(or_(one_of(C.code)(codes), one_of(C.parent_code)(codes)))
+    condition: ColumnElement[bool] = P.category_code.in_(chosen)
+    return condition
+
+
+def in_stores(column: ColumnElement[Any], ids: Sequence[str]) -> ColumnElement[bool]:
+    """The column refers to one of the stores; a text that is no store's id matches nothing."""
+    keys = [parse_global_id(text) for text in ids]
+    return column.in_([key[1] for key in keys if key and key[0] == "store"])
+
+
+FILTERS: Filters = {
+    "keyword": text_in(P.name, P.provider),
+    "categories": in_categories,
+    "districts": overlaps(P.service_areas, empty_means_all=True),
+    "price_kinds": one_of(P.price_kind),
+    "price_min": lambda price: P.price >= price,
+    "price_max": lambda price: P.price <= price,
+    "natures": one_of(P.nature),
+    "targets": overlaps(P.targets, empty_means_all=True),
+    "min_rating": lambda rating: P.rating >= Decimal(str(rating)),
+    "stores": lambda ids: in_stores(P.store_id, ids),
+    "store_kinds": lambda kinds: P.store_id.in_(select(S.id).where(one_of(S.kind)(kinds))),
+    "states": one_of(P.state),
+    "published_after": lambda moment: P.published_at >= moment,
+    "published_before": lambda moment: P.published_at < moment,
+}
+
+
+async def product(info: Info, id: Annotated[ID, about(description="Its global id (产品标识)")]) -> Any:  # noqa: A002
+    """One service product (服务产品), null where there is none or it is not published."""
+    key = parse_global_id(id)
+    return await info.context.load.product.load(key[1]) if key and key[0] == "product" else None
+
+
+async def products(
+    info: Info,
+    window: Window,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    order_by: ProductOrder = ProductOrder.NEWEST,
+) -> Page:
+    """Service products (服务产品) of all stores."""
+    statement = visible(Product, info.context.viewer).where(*where(FILTERS, filter))
+    return await page(statement, ORDERS[order_by], window)
+
+
+async def products_of_store(
+    viewer: Viewer,
+    keys: Sequence[UUID],
+    window: Window,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    order_by: ProductOrder = ProductOrder.NEWEST,
+) -> Mapping[UUID, Page]:
+    """Service products that the store offers (服务产品)."""
+    statement = visible(Product, viewer).where(*where(FILTERS, filter))
+    return await pages(statement, P.store_id, keys, ORDERS[order_by], window)
+
+
+def status(row: Parent[Any]) -> PublicationState:
+    """Whether the public sees it, the same as `state` (状态)."""
+    return PublicationState[row["state"]]
+
+
+async def product_save(
+    info: Info,
+    values: Mapping[str, Any],
+    id: str | None = None,
+    unless_changed_since: Any = None,  # noqa: A002
+) -> Any:
+    """Writes the open draft of a product, or begins a new one (产品存储). The public sees it after review."""
+    return await save(info, PRODUCT, values, id, unless_changed_since)

@@ -1,0 +1,82 @@
+"""Reads and changes of the library of sensitive words (敏感字库, R-ADM-03)."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from strawberry import ID
+
+from auth.visibility import visible
+from kit.errors import Refused
+from kit.ids import parse_global_id
+from models.refusals import Refusal
+from models.words import SensitiveException, SensitiveWord
+from resolvers.context import Info, write
+from resolvers.filters import Filters, one_of, text_in, where
+from resolvers.paging import Order, Page, Window, page
+from services import words
+
+W = SensitiveWord.__table__.c  # type: ignore[attr-defined]
+E = SensitiveException.__table__.c  # type: ignore[attr-defined]
+
+WORDS = Order("words", (W.id,), descending=True)
+EXCEPTIONS = Order("exceptions", (E.id,), descending=True)
+
+WORD_FILTERS: Filters = {
+    "keyword": text_in(W.word, W.suggestion),
+    "categories": one_of(W.category),
+    "severities": one_of(W.severity),
+    "enabled": lambda enabled: W.enabled == enabled,
+}
+EXCEPTION_FILTERS: Filters = {"keyword": text_in(E.phrase)}
+
+
+async def sensitive_word_library(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+    """The words that publishing forms point out, added last first (敏感字库)."""
+    statement = visible(SensitiveWord, info.context.viewer).where(*where(WORD_FILTERS, filter))
+    return await page(statement, WORDS, window)
+
+
+async def sensitive_exceptions(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+    """The phrases in which sensitive words are harmless, added last first (例外词)."""
+    statement = visible(SensitiveException, info.context.viewer).where(*where(EXCEPTION_FILTERS, filter))
+    return await page(statement, EXCEPTIONS, window)
+
+
+def _key(text: str, kind: str) -> UUID:
+    named, key = parse_global_id(text) or ("", None)
+    if key is None or named != kind:
+        raise Refused(Refusal.NOT_FOUND, ["id"])
+    return key
+
+
+async def sensitive_word_save(info: Info, id: str | None = None, **values: Any) -> Any:  # noqa: A002
+    """Adds a word to the library, or changes one (敏感字采集与修改)."""
+    target = _key(id, "sensitive_word") if id is not None else None
+    async with write(info) as uow:
+        key = await words.save_word(uow, target, values)
+    return await info.context.load.sensitive_word.load(key)
+
+
+async def sensitive_word_delete(info: Info, id: str) -> ID:  # noqa: A002
+    """Takes a word out of the library (删除敏感字)."""
+    key = _key(id, "sensitive_word")
+    async with write(info) as uow:
+        await words.delete_word(uow, key)
+    return ID(id)
+
+
+async def sensitive_exception_save(info: Info, id: str | None = None, **values: Any) -> Any:  # noqa: A002
+    """Adds a phrase in which words are harmless, or changes one (例外词维护)."""
+    target = _key(id, "sensitive_exception") if id is not None else None
+    async with write(info) as uow:
+        key = await words.save_exception(uow, target, values)
+    return await info.context.load.sensitive_exception.load(key)
+
+
+async def sensitive_exception_delete(info: Info, id: str) -> ID:  # noqa: A002
+    """Takes an exception out of the library (删除例外词)."""
+    key = _key(id, "sensitive_exception")
+    async with write(info) as uow:
+        await words.delete_exception(uow, key)
+    return ID(id)
