@@ -6,12 +6,12 @@ import strawberry
 from strawberry.tools import merge_types
 
 from kit.settings import settings
-from schema import account, area, platform, policy, publishing
+from schema import account, area, content, platform, policy, product, publishing, store, words
 from schema.scalars import config
 
 SDL_FILE = Path(__file__).parent / "schema.graphql"
 
-_DOMAINS = (platform, account, area, policy, publishing)
+_DOMAINS = (platform, account, area, policy, store, product, content, publishing, words)
 
 
 def _merged(name: str) -> type:
