@@ -19,7 +19,7 @@ _UNITS = (
     re.compile(r"[^\n]*\n+|[^\n]+"),
     re.compile(r"[^。！？；!?;\n>]*[。！？；!?;\n>]+|[^。！？；!?;\n>]+"),
 )
-_CHARACTERS = re.compile(r"[0-9]+(?:[.,][0-9]+)*|[A-Za-z]+|.", re.DOTALL)
+_CHARACTERS = re.compile(r"</?[a-z][^<>\n]*>|[0-9]+(?:[.,][0-9]+)*|[A-Za-z]+|.", re.DOTALL)
 _BLOCK_CELLS = 100_000_000
 _TEXT_CELLS = 400_000_000
 
@@ -131,7 +131,7 @@ def _left_over(items: Iterable[Json], others: Iterable[Json]) -> list[Json]:
 
 
 def text_diff(before: str, after: str) -> list[TextSpan]:
-    """First by lines, then by sentences inside changed lines, then by characters, words and numbers inside those.
+    """First by lines, then by sentences inside changed lines, then by characters, words, numbers and tags inside those.
 
     Lines and sentences that occur once on both sides are the fixed points (patience diff), so the time is near linear;
     characters are compared within a budget, past which a stretch is shown as replaced.

@@ -102,7 +102,7 @@ class WordList:
 
     def __init__(self, words: Iterable[Word], exceptions: Iterable[str] = ()) -> None:
         patterns: dict[str, Word | None] = {}
-        for word in sorted(words, key=lambda word: word.severity is Severity.BLOCK):
+        for word in sorted(words, key=lambda word: word.severity == Severity.BLOCK):
             patterns[normalise(word.word)] = word
         patterns.update((normalise(phrase), None) for phrase in exceptions)
         patterns.pop("", None)

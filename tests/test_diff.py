@@ -109,6 +109,7 @@ def test_a_value_that_changes_its_type_is_shown_as_it_was_and_is() -> None:
         ("第一条\n第三条\n", "第一条\n第二条\n第三条\n", "第一条\n[+第二条\n]第三条\n"),
         ("甲。乙。丙。", "甲。丙。", "甲。[-乙。]丙。"),
         ("free of charge", "free of tax", "free of [-charge][+tax]"),
+        ("<p>甲乙丙丁</p>", "<p>甲<strong>乙丙</strong>丁</p>", "<p>甲[+<strong>]乙丙[+</strong>]丁</p>"),
         ("", "新", "[+新]"),
         ("旧", "", "[-旧]"),
     ],
