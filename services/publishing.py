@@ -40,8 +40,9 @@ WITHDRAWABLE = (*EDITABLE, RevisionState.PENDING_REVIEW, RevisionState.SCHEDULED
 class Kind:
     """A kind of managed content.
 
-    `owner` gives the scope that a new item belongs to and refuses an author who may not write there. `check` holds the
-    domain's own rules, asked at submission. `fixed` fields cannot change once the item exists.
+    `owner` gives the scope that an item of these values belongs to and refuses an author who may not write them: asked at
+    every save, since a draft may come to name another place; a published item keeps its owner. `check` holds the domain's
+    own rules, asked at submission. `fixed` fields cannot change once the item is published.
     """
 
     name: str
@@ -97,22 +98,25 @@ async def save(
     """Writes the item's open draft, or begins one, and returns its id. Nothing is checked for words yet (R-ADM-04)."""
     values = kind.parse(raw)
     live = await _live(uow, kind, item_id) if item_id else None
-    draft = await _open(uow, item_id) if item_id else None
-    if item_id and live is None and draft is None:
+    draft = await _open(uow, kind, item_id) if item_id else None
+    if item_id and live is None and not (draft is not None and _theirs(author, draft)):
         raise Refused(Refusal.NOT_FOUND, ["id"])
     _require_fixed(kind, live, values)
+    item_id = item_id or uuid7()
+    owner = await kind.owner(uow, author, values, item_id)
+    if live is not None:
+        owner = live["owner"]
+    if not may_write(author, owner):
+        raise Refused(Refusal.NOT_YOURS, ["id"])
     stored = {
         "title": getattr(values, kind.title)[:300],
+        "owner": owner,
         "values": values.model_dump(mode="json"),
         "state": RevisionState.DRAFT,
         "updated_at": clock.real(),
     }
     if draft is not None:
         return await _save_over(uow, author, draft, stored, unless_changed_since)
-    item_id = item_id or uuid7()
-    owner = live["owner"] if live is not None else await kind.owner(uow, author, values, item_id)
-    if not may_write(author, owner):
-        raise Refused(Refusal.NOT_YOURS, ["id"])
     return await _insert(uow, kind, item_id, owner, author, stored)
 
 
@@ -138,7 +142,7 @@ async def _insert(
 async def _save_over(
     uow: UnitOfWork, author: Viewer, draft: Row, stored: Mapping[str, Any], unless_changed_since: datetime | None
 ) -> UUID:
-    if not (draft["author_id"] == author.id or may_write(author, draft["owner"])):
+    if not _theirs(author, draft):
         raise Refused(Refusal.NOT_FOUND, ["id"])
     if draft["state"] not in EDITABLE:
         raise Refused(Refusal.OPEN_REVISION, ["id"])
@@ -371,15 +375,20 @@ async def _live(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
     return await uow.one(select(kind.columns).where(kind.columns.c.id == item_id))
 
 
-async def _open(uow: UnitOfWork, item_id: UUID) -> Row | None:
-    return await uow.one(select(REVISION).where(REVISION.c.item_id == item_id, REVISION.c.state.in_(WITHDRAWABLE)))
+async def _open(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
+    chosen = (REVISION.c.kind == kind.name) & (REVISION.c.item_id == item_id)
+    return await uow.one(select(REVISION).where(chosen, REVISION.c.state.in_(WITHDRAWABLE)))
 
 
 async def _mine(uow: UnitOfWork, author: Viewer, revision_id: UUID) -> Row:
     revision = await uow.one(select(REVISION).where(REVISION.c.id == revision_id))
-    if revision is None or not (revision["author_id"] == author.id or may_write(author, revision["owner"])):
+    if revision is None or not _theirs(author, revision):
         raise Refused(Refusal.NOT_FOUND, ["id"])
     return revision
+
+
+def _theirs(author: Viewer, revision: Row) -> bool:
+    return revision["author_id"] == author.id or may_write(author, revision["owner"])
 
 
 async def _reviewable(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: str | None) -> Row:
