@@ -153,20 +153,23 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield "".join(olds), "".join(news)
 
 
-def _without_crumbs(pieces: Sequence[Piece]) -> Iterator[Piece]:
-    """Unchanged pieces within a line, no longer than the change on either side, only make those harder to read."""
-    changed = 0
+def _without_crumbs(pieces: list[Piece]) -> Iterator[Piece]:
+    """Between something that went and something that came, a short piece that stayed only makes both harder to read.
+
+    Short is what lies within a line and is no longer than the change on either side.
+    """
     for index, (old, new) in enumerate(pieces):
-        following = max(map(len, pieces[index + 1]), default=0) if index + 1 < len(pieces) else 0
-        if old != new:
-            changed = max(len(old), len(new))
-            yield old, new
-        elif "\n" not in old and len(old) <= min(changed, following):
+        sides = pieces[index - 1 : index] + pieces[index + 1 : index + 2]
+        if old == new and "\n" not in old and len(sides) == 2 and _drowned(old, *sides):
             yield old, ""
             yield "", new
         else:
-            changed = 0
             yield old, new
+
+
+def _drowned(text: str, left: Piece, right: Piece) -> bool:
+    gone, come = left[0] + right[0], left[1] + right[1]
+    return bool(gone and come) and len(text) <= min(max(map(len, left)), max(map(len, right)))
 
 
 class _Comparison:
