@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 def open_index(settings: "Settings", *, writer: bool) -> SearchIndex:
     """The engine that the settings name: a Meilisearch server where MEILI_URL is set, else the embedded index.
 
-    `writer` for the worker alone: the embedded index allows one writing process. Nothing is opened before its first use.
+    `writer` for the worker alone: the embedded index has one writing process. Nothing is opened before its first use.
     """
     if settings.meili_url:
-        from search.meili import MeiliIndex  # noqa: PLC0415 - an HTTP client that the other needs not
+        from search.meili import MeiliIndex  # noqa: PLC0415 - an HTTP client that the other lacks
 
         return MeiliIndex(settings.meili_url, settings.meili_key.get_secret_value())
     from search.embedded import EmbeddedIndex  # noqa: PLC0415 - tantivy and word lists, likewise

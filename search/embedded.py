@@ -27,6 +27,7 @@ from search.base import (
     SearchType,
     SearchUnavailable,
 )
+from search.commits import Change, Commits
 from search.tantivy_files import VERSION, Home, Reader, Writer
 
 ENGINE = "embedded"
@@ -38,15 +39,6 @@ T = TypeVar("T")
 Place = tantivy.DocAddress
 
 
-class _Change:
-    """One caller's wish, carried out together with others in one commit."""
-
-    def __init__(self, documents: Sequence[Document], removals: Sequence[Removal]) -> None:
-        self.documents, self.removals = documents, removals
-        self.done = False
-        self.error: Exception | None = None
-
-
 class EmbeddedIndex:
     """`SearchIndex` on tantivy. With `writer` this process may write, alone from its first change until `close`."""
 
@@ -56,8 +48,7 @@ class EmbeddedIndex:
         self._may_write = writer
         self._live: Writer | None = None
         self._next: Writer | None = None
-        self._waiting: list[_Change] = []
-        self._turn = asyncio.Lock()
+        self._commits = Commits(self._commit)
         self._rebuilding = asyncio.Lock()
         self._one_thread = threading.Lock()
         self._threads = CapacityLimiter(THREADS)
@@ -66,15 +57,7 @@ class EmbeddedIndex:
         return await self._run(self._search, query)
 
     async def apply(self, documents: Sequence[Document], deleted: Sequence[Removal] = ()) -> None:
-        """A commit takes about 0.1 s however much it holds, so all who wait for the same turn share one."""
-        change = _Change(documents, deleted)
-        self._waiting.append(change)
-        async with self._turn:
-            if not change.done:
-                batch, self._waiting = self._waiting, []
-                await self._commit(batch)
-        if change.error:
-            raise SearchUnavailable(str(change.error)) from change.error
+        await self._commits.apply(documents, deleted)
 
     async def rebuild(self, documents: AsyncIterator[Document]) -> int:
         async with self._rebuilding:
@@ -107,22 +90,13 @@ class EmbeddedIndex:
             with self._one_thread:
                 return work(*args)
 
-        async with self._turn:
+        async with self._commits.turn:
             return await self._run(alone)
 
-    async def _commit(self, batch: list[_Change]) -> None:
-        """Every change of the batch ends as done; where that failed, each of its callers learns it and tries again."""
-        outcome: Exception | None = SearchUnavailable("the commit was interrupted (写入被中断)")
-        try:
-            await self._run(self._write, batch)
-            outcome = None
-        except Exception as error:  # noqa: BLE001 - raised again by each caller
-            outcome = error
-        finally:
-            for change in batch:
-                change.done, change.error = True, outcome
+    async def _commit(self, batch: Sequence[Change]) -> None:
+        await self._run(self._write, batch)
 
-    def _write(self, batch: list[_Change]) -> None:
+    def _write(self, batch: Sequence[Change]) -> None:
         """What fails is thrown away with its writer; the next change opens a new one on what was committed last."""
         with self._one_thread:
             live, self._live = self._opened(), None

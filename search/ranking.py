@@ -99,7 +99,7 @@ def _reading(reading: str, *, forgiving: bool) -> TantivyQuery | None:
 def _enough(part: Sequence[str]) -> TantivyQuery:
     """A part matches with enough of its pairs in any field, or half its characters in the title or keywords.
 
-    So a wrong or missing character is forgiven, 水保方案 finds 水土保持方案, and a long question need not match in full.
+    So a wrong or missing character is forgiven, 水保方案 finds 水土保持方案, a long question need not match in full.
     """
     distinct, alone = dict.fromkeys(part), len(set(part)) == 1
     fields = TEXT_FIELDS if alone else ("title", "keywords")

@@ -133,6 +133,16 @@ def highlight(raw: str, wanted: Iterable[str], length: int = SNIPPET, most: int 
     return sorted(chosen, key=lambda snippet: snippet.start)
 
 
+def marked(passage: str, opening: str, closing: str) -> str:
+    """A passage that another engine marked with characters of its own, escaped for HTML and marked as ours are."""
+    return html.escape(passage).replace(opening, MARK).replace(closing, UNMARK)
+
+
+def domain_words() -> list[str]:
+    """What `dictionary.txt` lists."""
+    return [line for line in DICTIONARY.read_text("utf-8").splitlines() if not line.startswith("#")]
+
+
 @cache
 def fingerprint() -> str:
     """Changes whenever the same text would be indexed differently: the word lists are part of an index's form."""
@@ -221,9 +231,8 @@ def _folded(match: re.Match[str]) -> str:
 @cache
 def _segmenter() -> rjieba.Jieba:
     segmenter = rjieba.Jieba()
-    for line in DICTIONARY.read_text("utf-8").splitlines():
-        if not line.startswith("#"):
-            segmenter.add_word(line, _DOMAIN_WORD_FREQUENCY, "n")
+    for word in domain_words():
+        segmenter.add_word(word, _DOMAIN_WORD_FREQUENCY, "n")
     return segmenter
 
 
