@@ -1,8 +1,8 @@
 """What an operation costs, as its fields declare it.
 
-A field costs its `metadata["cost"]`; without one a leaf is free and an object costs 1. A list multiplies what is selected
-below it: by `first` or `last` where the field has such an argument (on a connection they count for the lists directly
-below), else by `metadata["size"]`, which is a number or the name of an argument, else by `Limits.list_size`.
+A field costs its `metadata["cost"]`; without one a leaf is free and an object costs 1. A list multiplies what is
+selected below it: by `first` or `last` where the field has such an argument (on a connection they count for the lists
+directly below), else by `metadata["size"]`, which is a number or the name of an argument, else by `Limits.list_size`.
 """
 
 from collections.abc import Mapping

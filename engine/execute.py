@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeGuard, cast
 from uuid import UUID
 
-import strawberry
-from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution import (
     Executor,
     create_source_event_stream,
@@ -88,7 +87,8 @@ class Pipeline:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
+        schema: GraphQLSchema,
+        executor_class: type[Executor[Any]],
         *,
         context: Callable[[Viewer, RequestInfo], Any],
         persisted: Persisted,
@@ -97,12 +97,13 @@ class Pipeline:
         on_operation: Callable[[Finished], None],
     ) -> None:
         self._schema = schema
+        self._executor_class = executor_class
         self._context = context
         self._persisted = persisted
         self._limits = limits
         self._hardened = hardened
         self._on_operation = on_operation
-        self._documents = Documents(schema._schema, limits, suggestions=not hardened)
+        self._documents = Documents(schema, limits, suggestions=not hardened)
 
     async def open(self, params: Params, viewer: Viewer, info: RequestInfo) -> Operation:
         """Raises RequestError where the operation must not run."""
@@ -114,9 +115,7 @@ class Pipeline:
             operation = self._checked(selected, params, viewer, info, started)
             await self._persisted.keep(params.query, params.extensions)
         except RequestError as error:
-            kind = selected.node.operation.value if selected else None
-            name = selected.name if selected else None
-            self._report(name, kind, started, codes(error.errors), viewer, info)
+            self._report(selected.node if selected else None, started, codes(error.errors), viewer, info)
             raise
         return operation
 
@@ -134,8 +133,8 @@ class Pipeline:
         return Operation(executor, viewer, info, started, trace)
 
     def _executor(self, selected: Selected, variables: Mapping[str, Any], trace: Trace | None) -> Executor[Any]:
-        built = self._schema.execution_context_class.build(
-            self._schema._schema,
+        built = self._executor_class.build(
+            self._schema,
             selected.document,
             raw_variable_values=dict(variables),
             operation_name=selected.name,
@@ -232,19 +231,18 @@ class Pipeline:
         return described
 
     def _finish(self, operation: Operation) -> None:
-        node = operation.executor.operation
-        name = node.name.value if node.name else None
         seen = tuple(sorted(operation.codes))
-        self._report(name, operation.kind.value, operation.started, seen, operation.viewer, operation.info)
+        self._report(operation.executor.operation, operation.started, seen, operation.viewer, operation.info)
 
     def _report(
         self,
-        name: str | None,
-        kind: str | None,
+        node: OperationDefinitionNode | None,
         started: float,
         seen: tuple[str, ...],
         viewer: Viewer,
         info: RequestInfo,
     ) -> None:
+        name = node.name.value if node and node.name else None
+        kind = node.operation.value if node else None
         seconds = time.perf_counter() - started
         self._on_operation(Finished(name, kind, seconds, seen, viewer.id, info.id, info.transport))

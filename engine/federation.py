@@ -1,11 +1,11 @@
 """What federation asks of the wire: clear errors from `_entities`, and ftv1 traces for routers."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from inspect import isawaitable
 from types import SimpleNamespace
 from typing import Any
 
-from graphql import GraphQLResolveInfo, GraphQLSchema, GraphQLUnionType
+from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, GraphQLUnionType
 from graphql.execution import MiddlewareManager
 from strawberry.extensions.tracing import ApolloFederationTracingExtension
 from strawberry.extensions.tracing.apollo_federation import FTV1_HEADER, FTV1_HEADER_VALUE
@@ -21,7 +21,7 @@ _CHECKED = "esc-checked"
 
 
 def check_entities(schema: GraphQLSchema, maximum: int) -> None:
-    """Lets `_entities` resolve only what is an entity with a whole key; each other representation gets its own error."""
+    """Lets `_entities` resolve only entities with a whole key; each other representation gets its own error."""
     field = schema.query_type.fields.get("_entities") if schema.query_type else None
     if field is None or field.resolve is None or _CHECKED in field.extensions:
         return
@@ -45,11 +45,13 @@ def _keys(schema: GraphQLSchema) -> KeySets:
     union = schema.type_map["_Entity"]
     if not isinstance(union, GraphQLUnionType):
         return {}
-    return {
-        type_.name: [_top_level(str(each.fields)) for each in directives if isinstance(each, Key)]
-        for type_ in union.types
-        if (directives := type_.extensions["strawberry-definition"].directives) is not None
-    }
+    return {type_.name: [_top_level(str(key.fields)) for key in _resolvable(type_)] for type_ in union.types}
+
+
+def _resolvable(type_: GraphQLObjectType) -> Iterator[Key]:
+    for directive in type_.extensions["strawberry-definition"].directives or ():
+        if isinstance(directive, Key) and directive.resolvable is not False:
+            yield directive
 
 
 def _top_level(field_set: str) -> list[str]:

@@ -16,7 +16,7 @@ from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, choo
 from engine.origins import PREFLIGHT_HEADERS, Origins
 from engine.params import Params, from_json, from_query_string
 from engine.streams import Respond
-from engine.wire import ClientGone, Reply, bearer, client_of, encode, headers_of, read_body, request_id
+from engine.wire import ClientGoneError, Reply, bearer, client_of, encode, headers_of, read_body, request_id
 from kit.errors import ApiError
 
 METHODS = "GET, POST, OPTIONS"
@@ -56,7 +56,7 @@ class Http:
         with structlog.contextvars.bound_contextvars(request_id=reply.headers["x-request-id"]):
             try:
                 await self._answer(request)
-            except ClientGone:
+            except ClientGoneError:
                 return
             except RequestError as error:
                 await request.refuse(error)
@@ -165,7 +165,7 @@ class Request:
 
 
 def _check_content(headers: dict[str, str]) -> None:
-    """A body in anything but JSON in UTF-8 is refused, which also forces browsers to ask before a foreign page posts."""
+    """Only JSON in UTF-8 is welcome, which also forces browsers to ask before a foreign page posts."""
     media, parameters = parse_media_type(headers.get("content-type", ""))
     if media != JSON:
         raise bad_request(f"Send {JSON} (请发送 {JSON})", 415, (("accept", JSON),))

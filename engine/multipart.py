@@ -7,7 +7,7 @@ from starlette.types import Receive
 
 from auth.viewer import Viewer
 from engine.errors import describe
-from engine.streams import EXPIRED, Beat, beating, until_gone
+from engine.streams import EXPIRED_REASON, Beat, beating, until_gone
 from engine.wire import Reply, Result, encode
 from kit.errors import Unauthenticated
 
@@ -39,7 +39,7 @@ async def respond(
                 if each is Beat.ALIVE:
                     await reply.chunk(part({}))
                 elif each is Beat.EXPIRED:
-                    await reply.chunk(part({"payload": None, "errors": [describe(Unauthenticated(EXPIRED))]}))
+                    await reply.chunk(part({"payload": None, "errors": [describe(Unauthenticated(EXPIRED_REASON))]}))
                 else:
                     await reply.chunk(part({"payload": each} if "data" in each else {"payload": None, **each}))
         await reply.end(END)

@@ -9,6 +9,7 @@ GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
 HTML = "text/html"
+EXACT = 2
 
 _PART = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*")+)')
 _PIECE = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*")+)')
@@ -16,7 +17,7 @@ _PIECE = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*")+)')
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One range of an Accept header. `precision`: 2 names a type, 1 `type/*`, 0 `*/*`."""
+    """One range of an Accept header. `precision`: 0 for `*/*`, 1 for `type/*`, EXACT for a type."""
 
     type: str
     quality: float
@@ -24,7 +25,7 @@ class Range:
 
     @property
     def precision(self) -> int:
-        return 0 if self.type == "*/*" else 1 if self.type.endswith("/*") else 2
+        return 0 if self.type == "*/*" else 1 if self.type.endswith("/*") else EXACT
 
     def admits(self, media: str) -> bool:
         if self.type not in ("*/*", media) and self.type != f"{media.partition('/')[0]}/*":
@@ -50,7 +51,7 @@ def choose(accepted: Iterable[Range], offers: Iterable[str]) -> str | None:
         matching = max((each for each in accepted if each.admits(media)), key=lambda each: each.precision, default=None)
         if matching is None or matching.quality <= 0:
             continue
-        score = (matching.quality, matching.precision, matching.precision == 2 and media == GRAPHQL_JSON)
+        score = (matching.quality, matching.precision, matching.precision == EXACT and media == GRAPHQL_JSON)
         if score > best:
             best, chosen = score, media
     return chosen

@@ -32,7 +32,7 @@ class PersistedStore(Protocol):
 
 
 class RedisPersistedStore:
-    """Keeps documents for 30 days after their last use. A Redis that fails is a miss: clients then send the text again."""
+    """Keeps documents for 30 days after their last use. A failing Redis is a miss: clients then send the text again."""
 
     def __init__(self, redis: Redis, *, prefix: str = "esc:persisted:", ttl_seconds: int = TTL_SECONDS) -> None:
         self._redis = redis
@@ -64,7 +64,7 @@ class Persisted:
         self._local: Lru[str] = Lru(entries=2_000, weight=2_000_000)
 
     async def text(self, query: str | None, extensions: Mapping[str, Any]) -> str:
-        """The document that a request means. Raises RequestError for a wrong or unknown hash, or if there is neither."""
+        """The document that a request means. Raises RequestError for a wrong or unknown hash, or without either."""
         key = requested_hash(extensions)
         if query is not None:
             if key is not None and sha256(query) != key:

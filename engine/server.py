@@ -48,10 +48,12 @@ class Engine:
             raise ValueError("the engine runs no Strawberry extensions and no operation directives")
         limits = limits or Limits()
         origins = Origins(allowed_origins)
-        gate(schema._schema)
-        check_entities(schema._schema, limits.representations)
+        core = schema._schema  # noqa: SLF001 - Strawberry has no public name for graphql-core's schema
+        gate(core)
+        check_entities(core, limits.representations)
         pipeline = Pipeline(
-            schema,
+            core,
+            schema.execution_context_class,
             context=context,
             persisted=Persisted(persisted),
             limits=limits,

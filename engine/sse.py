@@ -8,7 +8,7 @@ from starlette.types import Receive
 from auth.viewer import Viewer
 from engine.errors import describe
 from engine.negotiation import EVENT_STREAM
-from engine.streams import EXPIRED, Beat, beating, until_gone
+from engine.streams import EXPIRED_REASON, Beat, beating, until_gone
 from engine.wire import Reply, Result, encode
 from kit.errors import Unauthenticated
 
@@ -34,7 +34,7 @@ async def respond(
                 if each is Beat.ALIVE:
                     await reply.chunk(COMMENT)
                 elif each is Beat.EXPIRED:
-                    await reply.chunk(event({"errors": [describe(Unauthenticated(EXPIRED))]}))
+                    await reply.chunk(event({"errors": [describe(Unauthenticated(EXPIRED_REASON))]}))
                 else:
                     await reply.chunk(event(each))
         await reply.end(COMPLETE)

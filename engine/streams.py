@@ -13,17 +13,14 @@ from kit import clock
 
 Respond = Callable[[Reply, Receive, AsyncGenerator[Result, None], Viewer, float], Awaitable[None]]
 
-EXPIRED = "The token has expired (令牌已过期)"
+EXPIRED_REASON = "The token has expired (令牌已过期)"
 
 
 class Beat(Enum):
     """What a stream yields besides results."""
 
     ALIVE = "ALIVE"
-    Respond = Callable[[Reply, Receive, AsyncGenerator[Result, None], Viewer, float], Awaitable[None]]
-
-
-EXPIRED = "EXPIRED"
+    EXPIRED = "EXPIRED"
 
 
 def seconds_left(viewer: Viewer) -> float | None:

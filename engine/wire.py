@@ -22,7 +22,7 @@ DISCARDED = 16
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """The client left before it had sent its request."""
 
 
@@ -92,7 +92,7 @@ class Body:
 
     def add(self, message: Message) -> None:
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientGoneError
         chunk = message.get("body", b"")
         self._received += len(chunk)
         if not self.too_long:
@@ -107,7 +107,7 @@ async def disconnected(receive: Receive) -> None:
 
 
 def encode(result: Result) -> bytes:
-    """JSON in UTF-8. What orjson refuses (lone surrogates, integers over 64 bits, 254 levels) goes out ASCII-escaped."""
+    """JSON in UTF-8. What orjson refuses (lone surrogates, 65-bit integers, 255 levels) goes out ASCII-escaped."""
     try:
         return orjson.dumps(result)
     except TypeError:

@@ -8,12 +8,12 @@ from typing import Any, cast
 from starlette.types import Receive, Scope, Send
 
 from auth.viewer import Viewer
-from engine.errors import Described, RequestError, internal, wire_error
+from engine.errors import Described, RequestError, describe, internal
 from engine.execute import Pipeline, RequestInfo
 from engine.limits import Limits
 from engine.origins import Origins
 from engine.params import Params, decode_json, from_object
-from engine.streams import EXPIRED, seconds_left
+from engine.streams import EXPIRED_REASON, seconds_left
 from engine.wire import Result, bearer, client_of, encode, headers_of
 from kit.errors import ApiError, ErrorCode
 from kit.ids import uuid7
@@ -27,7 +27,7 @@ SUBSCRIBER_EXISTS, TOO_MANY_INITS, TOO_BIG, SERVER_ERROR, NORMAL = 4409, 4429, 1
 Message = MutableMapping[str, Any]
 
 
-class Closing(Exception):
+class ClosingError(Exception):
     """The socket must be closed, with this code and reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -47,10 +47,10 @@ class WebSocket:
         origins: Origins,
         limits: Limits,
     ) -> None:
-        self._pipeline = pipeline
-        self._authenticate = authenticate
+        self.pipeline = pipeline
+        self.authenticate = authenticate
+        self.limits = limits
         self._origins = origins
-        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -64,28 +64,18 @@ class WebSocket:
             reason = f"Speak {SUBPROTOCOL} (请使用 {SUBPROTOCOL})"
             await send({"type": "websocket.close", "code": BAD_SUBPROTOCOL, "reason": reason})
             return
-        socket = Socket(self._pipeline, self._authenticate, self._limits, headers, client_of(scope), receive, send)
-        await socket.serve()
+        await Socket(self, scope, receive, send).serve()
 
 
 class Socket:
     """One accepted socket. Its reader handles messages in order; each operation runs as a task of its own."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        authenticate: Callable[[str | None], Awaitable[Viewer]],
-        limits: Limits,
-        headers: dict[str, str],
-        client: str | None,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        self._pipeline = pipeline
-        self._authenticate = authenticate
-        self._limits = limits
-        self._headers = headers
-        self._client = client
+    def __init__(self, server: WebSocket, scope: Scope, receive: Receive, send: Send) -> None:
+        self._pipeline = server.pipeline
+        self._authenticate = server.authenticate
+        self._limits = server.limits
+        self._headers = headers_of(scope)
+        self._client = client_of(scope)
         self._receive = receive
         self._raw_send = send
         self._viewer: Viewer | None = None
@@ -105,7 +95,7 @@ class Socket:
             outcomes = await asyncio.gather(*running, return_exceptions=True)
         left = duties[0].done() and outcomes[0] is None
         for outcome in outcomes:
-            if isinstance(outcome, Closing) and not left:
+            if isinstance(outcome, ClosingError) and not left:
                 await self._raw_send({"type": "websocket.close", "code": outcome.code, "reason": outcome.reason})
                 return
 
@@ -115,10 +105,10 @@ class Socket:
             async with asyncio.timeout(self._limits.init_seconds):
                 await self._initialised.wait()
         except TimeoutError:
-            raise Closing(INIT_TIMEOUT, "Connection initialisation timeout (连接初始化超时)") from None
+            raise ClosingError(INIT_TIMEOUT, "Connection initialisation timeout (连接初始化超时)") from None
         left = seconds_left(self._viewer) if self._viewer else None
         await asyncio.sleep(left) if left is not None else await asyncio.Event().wait()
-        raise Closing(FORBIDDEN, EXPIRED)
+        raise ClosingError(FORBIDDEN, EXPIRED_REASON)
 
     async def _keep_alive(self) -> None:
         await self._initialised.wait()
@@ -131,22 +121,22 @@ class Socket:
             try:
                 await self._handle(self._decoded(frame))
             except RequestError as error:
-                raise Closing(BAD_MESSAGE, str(error)) from None
-            except Closing:
+                raise ClosingError(BAD_MESSAGE, str(error)) from None
+            except ClosingError:
                 raise
             except Exception as error:  # noqa: BLE001 - logged; the client learns that it is our fault
                 internal(error)
-                raise Closing(SERVER_ERROR, "Internal error (内部错误)") from None
+                raise ClosingError(SERVER_ERROR, "Internal error (内部错误)") from None
 
     def _decoded(self, frame: Message) -> Message:
         text = frame.get("text")
         if text is None:
-            raise Closing(BAD_MESSAGE, "Send text frames (请发送文本帧)")
+            raise ClosingError(BAD_MESSAGE, "Send text frames (请发送文本帧)")
         if len(text.encode()) > self._limits.message:
-            raise Closing(TOO_BIG, f"A message has at most {self._limits.message} bytes (消息过长)")
+            raise ClosingError(TOO_BIG, f"A message has at most {self._limits.message} bytes (消息过长)")
         message = decode_json(text)
         if not isinstance(message, dict):
-            raise Closing(BAD_MESSAGE, "A message is a JSON object (消息须为 JSON 对象)")
+            raise ClosingError(BAD_MESSAGE, "A message is a JSON object (消息须为 JSON 对象)")
         return message
 
     async def _handle(self, message: Message) -> None:
@@ -159,38 +149,39 @@ class Socket:
             case "pong":
                 _payload(message)
             case "subscribe":
-                self._subscribe(_id(message), message.get("payload"))
+                await self._subscribe(_id(message), message.get("payload"))
             case "complete":
                 if task := self._operations.pop(_id(message), None):
                     self._end(task)
             case _:
-                raise Closing(BAD_MESSAGE, "Unknown message type (未知的消息类型)")
+                raise ClosingError(BAD_MESSAGE, "Unknown message type (未知的消息类型)")
 
     async def _initialise(self, payload: Message) -> None:
         if self._viewer is not None:
-            raise Closing(TOO_MANY_INITS, "Too many initialisation requests (重复的初始化请求)")
+            raise ClosingError(TOO_MANY_INITS, "Too many initialisation requests (重复的初始化请求)")
         given = payload.get("authorization", payload.get("Authorization", self._headers.get("authorization")))
         try:
             self._viewer = await self._authenticate(bearer(given))
         except ApiError as error:
-            raise Closing(FORBIDDEN, f"Forbidden: {error}") from None
+            raise ClosingError(FORBIDDEN, f"Forbidden: {error}") from None
         self._initialised.set()
         await self._send({"type": "connection_ack"})
 
-    def _subscribe(self, id_: str, payload: object) -> None:
+    async def _subscribe(self, id_: str, payload: object) -> None:
         if self._viewer is None:
-            raise Closing(UNAUTHORIZED, "Unauthorized: send connection_init first (请先初始化连接)")
+            raise ClosingError(UNAUTHORIZED, "Unauthorized: send connection_init first (请先初始化连接)")
         params = from_object(payload)
         if params.query is None and "persistedQuery" not in params.extensions:
-            raise Closing(BAD_MESSAGE, "Send a query (缺少 query)")
+            raise ClosingError(BAD_MESSAGE, "Send a query (缺少 query)")
         if id_ in self._operations:
-            raise Closing(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists (该 id 已被占用)")
-        self._operations[id_] = asyncio.create_task(self._operate(id_, params, self._viewer))
+            raise ClosingError(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists (该 id 已被占用)")
+        if len(self._operations) >= self._limits.concurrent:
+            await self._send({"id": id_, "type": "error", "payload": [describe(_too_many(self._limits.concurrent))]})
+        else:
+            self._operations[id_] = asyncio.create_task(self._operate(id_, params, self._viewer))
 
     async def _operate(self, id_: str, params: Params, viewer: Viewer) -> None:
         try:
-            if len(self._operations) > self._limits.concurrent:
-                raise wire_error(_too_many(self._limits.concurrent))
             info = RequestInfo(uuid7().hex, "websocket", self._headers, self._client)
             operation = await self._pipeline.open(params, viewer, info)
             errors = await self._forward(id_, self._pipeline.stream(operation))
@@ -224,14 +215,14 @@ class Socket:
 def _payload(message: Message) -> Message:
     payload = message.get("payload")
     if payload is not None and not isinstance(payload, dict):
-        raise Closing(BAD_MESSAGE, "payload must be an object (payload 须为对象)")
+        raise ClosingError(BAD_MESSAGE, "payload must be an object (payload 须为对象)")
     return payload or {}
 
 
 def _id(message: Message) -> str:
     id_ = message.get("id")
     if not isinstance(id_, str) or not id_:
-        raise Closing(BAD_MESSAGE, "id must be a text (id 须为非空文本)")
+        raise ClosingError(BAD_MESSAGE, "id must be a text (id 须为非空文本)")
     return id_
 
 

@@ -3,19 +3,18 @@
 import itertools
 import socket
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from asyncio import sleep
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 import httpx
 import strawberry
 import uvicorn
-from asyncio import sleep
 from starlette.types import ASGIApp
-from strawberry.federation.schema_directives import Key
 
 from auth.viewer import ANONYMOUS, Level, Role, Viewer
 from engine import Engine, Finished, RequestInfo
@@ -24,10 +23,19 @@ from kit.errors import ApiError, ErrorCode, Unauthenticated
 
 USER = Viewer(id=UUID(int=1), username="buyer", level=Level.L1)
 ADMIN = Viewer(id=UUID(int=2), username="admin", level=Level.L6, roles=frozenset({Role.PLATFORM_ADMIN}))
-STANDARD_INTROSPECTION_DEPTH = 15
 
-PUBLIC = {"access": "public"}
 SIGNED_IN = {"access": "signed_in"}
+
+Resolver = TypeVar("Resolver", bound=Callable[..., Any])
+
+
+def resolver(**metadata: Any) -> Callable[[Resolver], Resolver]:
+    """A field with a resolver. Strawberry's own decorator is untyped when it is given arguments."""
+    return cast("Callable[[Resolver], Resolver]", strawberry.field(metadata=metadata))
+
+
+def source(**metadata: Any) -> Callable[[Resolver], Resolver]:
+    return cast("Callable[[Resolver], Resolver]", strawberry.subscription(metadata=metadata))
 
 
 class Streams:
@@ -41,18 +49,18 @@ class Named:
     name: str = strawberry.field(metadata=SIGNED_IN)
 
 
-@strawberry.federation.type(keys=[Key(fields="id"), Key(fields="code maker { id }")])
+@strawberry.federation.type(keys=["id", "code maker { id }"])
 class Product:
     id: strawberry.ID
     name: str
     secret: str | None = strawberry.field(default="hidden", metadata=SIGNED_IN)
     stock: int = strawberry.field(default=7, metadata=SIGNED_IN)
 
-    @strawberry.field(metadata={"cost": 5})
+    @resolver(cost=5)
     def related(self) -> list["Product"]:
         return [product("2")]
 
-    @strawberry.field
+    @resolver()
     def parent(self) -> "Product | None":
         return product("9")
 
@@ -80,7 +88,7 @@ class ProductConnection:
 class Tick:
     number: int
 
-    @strawberry.field
+    @resolver()
     def context(self, info: strawberry.Info) -> int:
         return int(info.context.number)
 
@@ -93,92 +101,92 @@ class Filter:
 
 @strawberry.type
 class Query:
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def product(self, id: strawberry.ID = strawberry.ID("1")) -> Product | None:  # noqa: A002, B008
         return product(id)
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def products(self, first: int | None = 20, filter: Filter | None = None) -> ProductConnection:  # noqa: A002
         rows = [product(str(number)) for number in range(min(first or 1, 3))]
         return ProductConnection(nodes=rows, total_count=len(rows))
 
-    @strawberry.field(metadata={**PUBLIC, "size": 3})
+    @resolver(access="public", size=3)
     def best(self) -> list[Product]:
         return [product("1")]
 
-    @strawberry.field(metadata={**PUBLIC, "size": "ids"})
+    @resolver(access="public", size="ids")
     def by_ids(self, ids: list[strawberry.ID]) -> list[Product]:
         return [product(each) for each in ids]
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def company(self) -> Company:
         return Company(name="Acme")
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def named(self) -> Named:
         return Company(name="Acme")
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def echo(self, text: str = "") -> str:
         return text
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def number(self, value: int) -> int:
         return value
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def context(self, info: strawberry.Info) -> int:
         return int(info.context.number)
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def boom(self) -> str | None:
         raise RuntimeError("password of the database")
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def nothing(self) -> str:
         return None  # type: ignore[return-value]
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def busy(self) -> str | None:
         raise ApiError(ErrorCode.RATE_LIMITED, "Too busy (太忙)", after=3)
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def surrogate(self) -> str:
         return "\ud800"
 
-    @strawberry.field(metadata=SIGNED_IN)
+    @resolver(access="signed_in")
     def mine(self) -> str | None:
         return "yours"
 
-    @strawberry.field(metadata=SIGNED_IN)
+    @resolver(access="signed_in")
     def mine_required(self) -> str:
         return "yours"
 
 
 @strawberry.type
 class Mutation:
-    @strawberry.field(metadata=SIGNED_IN)
+    @resolver(access="signed_in")
     def rename(self, name: str) -> Product | None:
         return Product(id=strawberry.ID("1"), name=name)
 
-    @strawberry.field(metadata=PUBLIC)
+    @resolver(access="public")
     def touch(self) -> Product:
         return product("1")
 
 
 @strawberry.type
 class Subscription:
-    @strawberry.subscription(metadata=PUBLIC)
+    @source(access="public")
     async def count(self, to: int = 3) -> AsyncGenerator[int, None]:
         for number in range(1, to + 1):
             yield number
 
-    @strawberry.subscription(metadata=PUBLIC)
+    @source(access="public")
     async def ticks(self) -> AsyncGenerator[Tick, None]:
         for number in (1, 2, 3):
             yield Tick(number=number)
 
-    @strawberry.subscription(metadata=PUBLIC)
+    @source(access="public")
     async def forever(self) -> AsyncGenerator[int, None]:
         Streams.open += 1
         try:
@@ -188,7 +196,7 @@ class Subscription:
         finally:
             Streams.open -= 1
 
-    @strawberry.subscription(metadata=PUBLIC)
+    @source(access="public")
     async def silent(self) -> AsyncGenerator[int, None]:
         Streams.open += 1
         try:
@@ -197,12 +205,12 @@ class Subscription:
         finally:
             Streams.open -= 1
 
-    @strawberry.subscription(metadata=PUBLIC)
+    @source(access="public")
     async def broken(self) -> AsyncGenerator[int, None]:
         yield 1
         raise RuntimeError("password of the database")
 
-    @strawberry.subscription(metadata=SIGNED_IN)
+    @source(access="signed_in")
     async def mine(self) -> AsyncGenerator[int, None]:
         yield 1
 

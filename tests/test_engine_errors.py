@@ -7,7 +7,7 @@ import pytest
 import strawberry
 from structlog.testing import capture_logs
 
-from tests.engine_harness import PUBLIC, make_engine
+from tests.engine_harness import make_engine, resolver
 
 SECRET = "password of the database"
 
@@ -127,7 +127,7 @@ async def test_a_lone_surrogate_in_a_result_goes_out_escaped() -> None:
 async def test_a_kind_of_operation_that_the_schema_lacks_is_the_clients_mistake() -> None:
     @strawberry.type(name="Query")
     class Lonely:
-        @strawberry.field(metadata=PUBLIC)
+        @resolver(access="public")
         def field(self) -> str:
             return ""
 
@@ -151,7 +151,7 @@ async def test_a_context_that_cannot_be_made_is_internal() -> None:
 async def test_a_cancelled_future_shared_by_siblings_does_not_end_the_request() -> None:
     @strawberry.type(name="Query")
     class Sharing:
-        @strawberry.field(metadata=PUBLIC)
+        @resolver(access="public")
         async def shared(self) -> str | None:
             future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             future.cancel()

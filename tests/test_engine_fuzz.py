@@ -43,7 +43,7 @@ representations = st.sampled_from(
 operations = from_schema(SDL, custom_scalars={"_Any": representations})
 
 
-def examples(count: int) -> Any:
+def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
 
 

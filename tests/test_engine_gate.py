@@ -10,10 +10,10 @@ from strawberry.schema.config import StrawberryConfig
 from auth.access import RULES, Rule
 from auth.viewer import ADMINISTRATOR
 from engine.gate import gate
-from tests.engine_harness import ADMIN, USER, make_engine
+from tests.engine_harness import ADMIN, USER, make_engine, resolver
 
 SIGN_IN = "Sign in first (请先登录)"
-AS_USER = {"authorization": "Bearer user"}
+AS_USER: dict[str, Any] = {"authorization": "Bearer user"}
 
 
 async def test_a_nullable_field_is_masked_and_its_neighbours_stay() -> None:
@@ -64,7 +64,7 @@ class Account:
     id: strawberry.ID
     email: str | None = strawberry.field(metadata={"access": "test.own"})
 
-    @strawberry.field(metadata={"access": "test.own"})
+    @resolver(access="test.own")
     def visits(self: Any) -> int:
         RAN.append("visits")
         return 3
@@ -83,19 +83,19 @@ def as_dict(owner: UUID) -> dict[str, Any]:
 
 @strawberry.type
 class Query:
-    @strawberry.field(metadata={"access": "public"})
+    @resolver(access="public")
     def own(self) -> Account | None:
         return as_dict(UUID(int=1))  # type: ignore[return-value]
 
-    @strawberry.field(metadata={"access": "public"})
+    @resolver(access="public")
     def foreign(self) -> Account | None:
         return as_dict(UUID(int=99))  # type: ignore[return-value]
 
-    @strawberry.field(metadata={"access": "public"})
+    @resolver(access="public")
     def own_object(self) -> Account | None:
         return Row(UUID(int=1))  # type: ignore[return-value]
 
-    @strawberry.field(metadata={"access": "test.own"})
+    @resolver(access="test.own")
     def rootless(self) -> str:
         RAN.append("rootless")
         return "never"
@@ -145,11 +145,11 @@ async def test_a_root_field_has_no_row_to_own(rows: Any) -> None:
 def test_a_schema_with_a_root_field_without_a_rule_does_not_start() -> None:
     @strawberry.type
     class Careless:
-        @strawberry.field
+        @resolver()
         def open_door(self) -> str:
             return ""
 
-        @strawberry.field(metadata={"access": "public"})
+        @resolver(access="public")
         def fine(self) -> str:
             return ""
 
@@ -160,7 +160,7 @@ def test_a_schema_with_a_root_field_without_a_rule_does_not_start() -> None:
 def test_a_misspelt_rule_does_not_start() -> None:
     @strawberry.type(name="Query")
     class Misspelt:
-        @strawberry.field(metadata={"access": "publik"})
+        @resolver(access="publik")
         def field(self) -> str:
             return ""
 
@@ -171,7 +171,7 @@ def test_a_misspelt_rule_does_not_start() -> None:
 def test_a_second_gate_on_the_same_schema_changes_nothing() -> None:
     @strawberry.type(name="Query")
     class Once:
-        @strawberry.field(metadata={"access": "public"})
+        @resolver(access="public")
         def field(self) -> str:
             return ""
 
@@ -185,7 +185,7 @@ def test_a_second_gate_on_the_same_schema_changes_nothing() -> None:
 def test_strawberry_extensions_which_this_executor_would_skip_do_not_start() -> None:
     @strawberry.type(name="Query")
     class Extended:
-        @strawberry.field(metadata={"access": "public"})
+        @resolver(access="public")
         def field(self) -> str:
             return ""
 

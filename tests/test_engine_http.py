@@ -370,7 +370,7 @@ async def test_a_get_that_a_foreign_page_could_cause_gets_400(headers: dict[str,
         {"accept": JSON},
     ],
 )
-async def test_a_get_that_no_foreign_page_can_cause_is_served(headers: dict[str, str]) -> None:
+async def test_a_get_that_no_foreign_page_can_cause_is_served(headers: dict[str, Any]) -> None:
     response = await get({"query": "{ echo }"}, {"allowed_origins": ["https://portal.example/"]}, **headers)
     assert (response.status_code, response.json()) == (200, {"data": {"echo": ""}})
 
@@ -456,7 +456,7 @@ async def test_a_browser_is_told_to_wait_while_the_page_is_being_built() -> None
 
 @pytest.mark.parametrize(("token", "status"), [(None, 404), ("user", 404), ("admin", 200)])
 async def test_hardened_the_page_is_for_administrators_only(token: str | None, status: int) -> None:
-    sent = {"authorization": f"Bearer {token}"} if token else {}
+    sent: dict[str, Any] = {"authorization": f"Bearer {token}"} if token else {}
     response = await get("", {"ide": lambda: b"page", "hardened": True}, accept=BROWSER, **sent)
     assert response.status_code == status
     assert response.headers["content-type"] == (
