@@ -7,7 +7,7 @@ import { serverAudits } from "graphql-http";
 import { as, ESC_URL, get, GRAPHQL, GRAPHQL_JSON, HARDENED, post } from "../support/server.mjs";
 
 /** The audit asks for a type by its name, which a hardened server tells administrators only. */
-async function fetchFn(url, { headers, ...init }) {
+async function fetchFn(url, { headers, ...init } = {}) {
   return fetch(url, { ...init, headers: { ...headers, ...(HARDENED ? await as("admin") : {}) } });
 }
 
