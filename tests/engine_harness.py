@@ -1,6 +1,7 @@
 """A tiny schema, and the ways to serve it, that the tests of the engine share."""
 
 import itertools
+import json
 import socket
 import threading
 from asyncio import sleep
@@ -25,6 +26,10 @@ USER = Viewer(id=UUID(int=1), username="buyer", level=Level.L1)
 ADMIN = Viewer(id=UUID(int=2), username="admin", level=Level.L6, roles=frozenset({Role.PLATFORM_ADMIN}))
 
 SIGNED_IN = {"access": "signed_in"}
+
+GRAPHQL_JSON = "application/graphql-response+json"
+JSON = "application/json"
+SIMPLE = {"query": '{ echo(text: "你好") }'}
 
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
@@ -106,7 +111,7 @@ class Query:
         return product(id)
 
     @resolver(access="public")
-    def products(self, first: int | None = 20, filter: Filter | None = None) -> ProductConnection:  # noqa: A002
+    def products(self, first: int | None = 20, filter: Filter | None = None) -> ProductConnection:  # noqa: A002, ARG002
         rows = [product(str(number)) for number in range(min(first or 1, 3))]
         return ProductConnection(nodes=rows, total_count=len(rows))
 
@@ -249,15 +254,12 @@ class Context:
 
 
 async def authenticate(token: str | None) -> Viewer:
-    """Tokens say who they are; `brief` ends 0.4 seconds after it is seen."""
-    if token is None:
-        return ANONYMOUS
-    if token == "brief":
-        return Viewer(id=UUID(int=3), level=Level.L1, expires_at=clock.real() + timedelta(seconds=0.4))
-    known = {"user": USER, "admin": ADMIN}
-    if token not in known:
+    """Knows the tokens `user`, `admin`, and `brief`, which ends 0.4 seconds after it is seen."""
+    brief = Viewer(id=UUID(int=3), level=Level.L1, expires_at=clock.real() + timedelta(seconds=0.4))
+    viewer = {None: ANONYMOUS, "user": USER, "admin": ADMIN, "brief": brief}.get(token)
+    if viewer is None:
         raise Unauthenticated("Unknown token (令牌无效)")
-    return known[token]
+    return viewer
 
 
 @dataclass
@@ -291,12 +293,38 @@ def make_engine(**options: Any) -> Served:
     served.app = Engine(
         options.pop("schema", SCHEMA),
         authenticate=options.pop("authenticate", authenticate),
-        context=context,
+        context=options.pop("context", context),
         persisted=options.pop("persisted", served.store),
         on_operation=served.finished.append,
         **options,
     )
     return served
+
+
+async def post(body: Any, engine_options: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    """The answer of a new engine to a body: bytes, or what becomes JSON. Header names have underscores here."""
+    async with make_engine(**(engine_options or {})).client() as client:
+        sent = {"content-type": JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await client.post("/graphql", content=content, headers=sent)
+
+
+async def get(
+    params: dict[str, str] | str = "", engine_options: dict[str, Any] | None = None, **headers: str
+) -> httpx.Response:
+    """The answer of a new engine to a GET with no headers but these. A query string is sent as it stands."""
+    async with make_engine(**(engine_options or {})).client() as client:
+        client.headers.clear()
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = "/graphql" if isinstance(params, dict) else f"/graphql?{params}"
+        named = params if isinstance(params, dict) else None
+        return await client.get(url, params=named, headers={"host": "esc.test", **sent})
+
+
+def code(response: httpx.Response) -> str:
+    """The code of the one error."""
+    (error,) = response.json()["errors"]
+    return str(error["extensions"]["code"])
 
 
 @contextmanager

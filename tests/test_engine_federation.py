@@ -10,6 +10,7 @@ from engine import Limits
 from tests.engine_harness import make_engine
 
 ENTITIES = "query ($r: [_Any!]!) { _entities(representations: $r) { __typename ... on Product { id name } } }"
+KEYLESS = "The representation of Product lacks its key: id or code maker (Product 的实体引用缺少键：id or code maker)"
 TRACED: dict[str, Any] = {"apollo-federation-include-trace": "ftv1"}
 
 
@@ -33,18 +34,30 @@ async def test_an_entity_that_does_not_exist_is_null_without_an_error() -> None:
 @pytest.mark.parametrize(
     ("representation", "message"),
     [
-        ({"__typename": "NoSuchType", "id": 1}, "NoSuchType is not an entity of this service (NoSuchType 不是本服务的实体)"),
+        (
+            {"__typename": "NoSuchType", "id": 1},
+            "NoSuchType is not an entity of this service (NoSuchType 不是本服务的实体)",
+        ),
         ({"__typename": "Query", "id": 1}, "Query is not an entity of this service (Query 不是本服务的实体)"),
         ({"__typename": "Company", "name": "x"}, "Company is not an entity of this service (Company 不是本服务的实体)"),
         ({"id": 1}, "A representation lacks __typename (实体引用缺少 __typename)"),
         ({"__typename": 5, "id": 1}, "A representation lacks __typename (实体引用缺少 __typename)"),
-        ({"__typename": "Product"}, "The representation of Product lacks its key: id or code maker (Product 的实体引用缺少键：id or code maker)"),
-        ({"__typename": "Product", "id": None}, "The representation of Product lacks its key: id or code maker (Product 的实体引用缺少键：id or code maker)"),
-        ({"__typename": "Product", "code": 1}, "The representation of Product lacks its key: id or code maker (Product 的实体引用缺少键：id or code maker)"),
+        (
+            {"__typename": "Product"},
+            KEYLESS,
+        ),
+        (
+            {"__typename": "Product", "id": None},
+            KEYLESS,
+        ),
+        (
+            {"__typename": "Product", "code": 1},
+            KEYLESS,
+        ),
         ("text", "A representation must be an object (实体引用须为对象)"),
         ([], "A representation must be an object (实体引用须为对象)"),
     ],
-)  # fmt: skip
+)
 async def test_a_wrong_representation_gets_its_own_clear_error_and_the_others_resolve(
     representation: Any, message: str
 ) -> None:

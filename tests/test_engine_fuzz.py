@@ -1,22 +1,32 @@
 """Hostile bytes, JSON and documents: never a 500 but for our own `boom`, never a dead server."""
 
+import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
+import schemathesis
 from graphql import parse_value, print_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import from_schema
 from structlog.testing import capture_logs
 
-from tests.engine_harness import SCHEMA, make_engine
+from tests.engine_harness import SCHEMA, make_engine, serving
 
 QUICK, LONG = 60, 2_000
 CODES = {
-    "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT", "PERSISTED_QUERY_NOT_FOUND", "UNAUTHENTICATED",
-    "ACCESS_DENIED", "COST_EXCEEDED", "RATE_LIMITED", "INTERNAL",
-}  # fmt: skip
+    "GRAPHQL_PARSE_FAILED",
+    "GRAPHQL_VALIDATION_FAILED",
+    "BAD_USER_INPUT",
+    "PERSISTED_QUERY_NOT_FOUND",
+    "UNAUTHENTICATED",
+    "ACCESS_DENIED",
+    "COST_EXCEEDED",
+    "RATE_LIMITED",
+    "INTERNAL",
+}
 FAILING = {"boom", "nothing", "_entities"}
 
 SERVED = make_engine(hardened=True)
@@ -28,13 +38,59 @@ json_values = st.recursive(
     max_leaves=20,
 )
 fragments_of_graphql = st.lists(
-    st.sampled_from([
-        "{", "}", "(", ")", "[", "]", ":", "!", "$", "@", "...", "on", "query", "mutation", "subscription", "fragment", "product",
-        "products", "echo", "__schema", "__type", "__typename", "_entities", "F", "A", "$v", "1", "-1", "1e9", '"x"', '"""y"""', "null",
-        "true", "first", "id", "name", "Product", "Int!", "@include(if: true)", "@skip", "#", "\n", "\ufeff", "\x00", "=", "|", "&",
-    ]),
+    st.sampled_from(
+        [
+            "{",
+            "}",
+            "(",
+            ")",
+            "[",
+            "]",
+            ":",
+            "!",
+            "$",
+            "@",
+            "...",
+            "on",
+            "query",
+            "mutation",
+            "subscription",
+            "fragment",
+            "product",
+            "products",
+            "echo",
+            "__schema",
+            "__type",
+            "__typename",
+            "_entities",
+            "F",
+            "A",
+            "$v",
+            "1",
+            "-1",
+            "1e9",
+            '"x"',
+            '"""y"""',
+            "null",
+            "true",
+            "first",
+            "id",
+            "name",
+            "Product",
+            "Int!",
+            "@include(if: true)",
+            "@skip",
+            "#",
+            "\n",
+            "\ufeff",
+            "\x00",
+            "=",
+            "|",
+            "&",
+        ]
+    ),
     max_size=40,
-).map(" ".join)  # fmt: skip
+).map(" ".join)
 
 
 representations = st.sampled_from(
@@ -85,11 +141,23 @@ raw_bodies = st.binary(max_size=300) | st.text().map(
     lambda text: ('{"query": "' + text + '"}').encode("utf-8", "surrogatepass")
 )
 header_sets = st.dictionaries(
-    st.sampled_from(["accept", "content-type", "content-encoding", "authorization", "origin", "x-request-id", "expect"]),
+    st.sampled_from(
+        ["accept", "content-type", "content-encoding", "authorization", "origin", "x-request-id", "expect"]
+    ),
     st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30)
-    | st.sampled_from(["*/*", "application/json", "text/event-stream", "application/json;charset=\"utf-8\"", "a/b;q=nan", ";;;", "Bearer x"]),
+    | st.sampled_from(
+        [
+            "*/*",
+            "application/json",
+            "text/event-stream",
+            'application/json;charset="utf-8"',
+            "a/b;q=nan",
+            ";;;",
+            "Bearer x",
+        ]
+    ),
     max_size=3,
-)  # fmt: skip
+)
 parameter_sets = json_values | st.fixed_dictionaries(
     {},
     optional={
@@ -151,3 +219,84 @@ async def test_at_length_any_shreds_of_graphql_get_an_answer(query: str) -> None
 @given(operations)
 async def test_at_length_any_valid_operation_gets_an_answer(query: str) -> None:
     await Bodies.document(query)
+
+
+# Sockets: the protocol's own frames, in any order and shape
+
+frames = st.lists(
+    st.text(max_size=30)
+    | json_values.map(json.dumps)
+    | st.fixed_dictionaries(
+        {"type": st.sampled_from(["connection_init", "subscribe", "complete", "ping", "pong", "next", "x"])},
+        optional={
+            "id": st.sampled_from(["1", "2", "", 5, None]),
+            "payload": json_values
+            | st.sampled_from(
+                [
+                    {"query": "{ echo }"},
+                    {"query": "subscription { count }"},
+                    {"query": "{"},
+                    {"authorization": "Bearer user"},
+                ]
+            ),
+        },
+    ).map(json.dumps),
+    max_size=8,
+)
+CLOSE_CODES = {1009, 4400, 4401, 4403, 4408, 4409, 4429}
+
+
+async def talk(said: list[str]) -> None:
+    """Says these frames and leaves. Asserts that the server survives and ends the socket only by a known code."""
+    coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    for text in said:
+        coming.put_nowait({"type": "websocket.receive", "text": text})
+    coming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    heard: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        heard.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"} if not heard else await coming.get()
+
+    scope = {"type": "websocket", "headers": [], "subprotocols": ["graphql-transport-ws"], "client": None}
+    await SERVED.app(scope, receive, send)
+    assert heard[0] == {"type": "websocket.accept", "subprotocol": "graphql-transport-ws"}
+    for message in heard[1:]:
+        assert message["type"] == "websocket.send" or message["code"] in CLOSE_CODES
+
+
+@examples(QUICK)
+@given(frames)
+async def test_any_frames_leave_the_server_well(said: list[str]) -> None:
+    await talk(said)
+
+
+@pytest.mark.hard
+@examples(LONG)
+@given(frames)
+async def test_at_length_any_frames_leave_the_server_well(said: list[str]) -> None:
+    await talk(said)
+
+
+# Schemathesis, over a real server
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(60, marks=pytest.mark.hard)])
+def test_schemathesis_finds_no_server_error(count: int) -> None:
+    schemathesis.graphql.scalar("_Any", representations)
+    with capture_logs(), serving(make_engine().app) as address:
+        schema: Any = schemathesis.graphql.from_url(f"http://{address}/graphql")
+        for found in schema.get_all_operations():
+            operation: Any = found.ok()
+
+            @examples(count)
+            @given(operation.as_strategy())
+            def run(case: Any) -> None:
+                response = case.call()
+                check(response.status_code, response.json())
+
+            run()
+        answer = httpx.post(f"http://{address}/graphql", json={"query": "{ echo }"})
+    assert answer.json() == {"data": {"echo": ""}}

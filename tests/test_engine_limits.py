@@ -173,6 +173,13 @@ async def test_very_long_chains_of_fragments_are_measured_or_refused_but_never_c
 # Cost
 
 
+TWO_ENTITIES = """{
+  _entities(representations: [{__typename: "Product", id: 1}, {__typename: "Product", id: 2}]) {
+    ... on Product { parent { id } }
+  }
+}"""
+
+
 def costing(cost: int) -> Limits:
     return Limits(cost=cost)
 
@@ -194,9 +201,12 @@ def costing(cost: int) -> Limits:
         ("{ products(first: -5) { nodes { parent { id } } } }", 1 + 1),
         ("{ __schema { types { name fields { name } } } }", 0),
         ("mutation { touch { id } }", 1),
-        ('{ _entities(representations: [{__typename: "Product", id: 1}, {__typename: "Product", id: 2}]) { ... on Product { parent { id } } } }', 1 + 2),
+        (
+            TWO_ENTITIES,
+            1 + 2,
+        ),
     ],
-)  # fmt: skip
+)
 async def test_the_cost_of_an_operation(query: str, cost: int) -> None:
     await runs(query, limits=costing(cost))
     if cost:
@@ -240,6 +250,6 @@ async def test_introspection_has_a_depth_of_its_own() -> None:
 
 
 async def test_circular_introspection_is_refused() -> None:
-    query = "{ __schema { types { fields { type { fields { type { fields { type { fields { type { name } } } } } } } } } } }"
+    query = "{ __schema { types " + "{ fields { type " * 4 + "{ name } " + "} }" * 4 + " } }"
     answer = await make_engine().ask(query)
     assert answer["errors"][0]["message"] == "Maximum introspection depth exceeded"

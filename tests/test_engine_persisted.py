@@ -1,16 +1,17 @@
 """Apollo's automatic persisted queries, by GET and POST, and the Redis behind them."""
 
-import asyncio
 import hashlib
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from engine import RedisPersistedStore
@@ -110,12 +111,22 @@ async def test_a_wrong_hash_beside_a_query_is_refused_and_the_query_does_not_run
 @pytest.mark.parametrize(
     "persisted",
     [
-        {"version": 2, "sha256Hash": sha(QUERY)}, {"version": "1", "sha256Hash": sha(QUERY)}, {"version": True, "sha256Hash": sha(QUERY)},
-        {"version": 1.0, "sha256Hash": sha(QUERY)}, {"sha256Hash": sha(QUERY)}, {"version": 1}, {"version": 1, "sha256Hash": 5},
-        {"version": 1, "sha256Hash": "short"}, {"version": 1, "sha256Hash": "g" * 64}, {"version": 1, "sha256Hash": sha(QUERY) + "\n"},
-        [], "text", 1, False,
+        {"version": 2, "sha256Hash": sha(QUERY)},
+        {"version": "1", "sha256Hash": sha(QUERY)},
+        {"version": True, "sha256Hash": sha(QUERY)},
+        {"version": 1.0, "sha256Hash": sha(QUERY)},
+        {"sha256Hash": sha(QUERY)},
+        {"version": 1},
+        {"version": 1, "sha256Hash": 5},
+        {"version": 1, "sha256Hash": "short"},
+        {"version": 1, "sha256Hash": "g" * 64},
+        {"version": 1, "sha256Hash": sha(QUERY) + "\n"},
+        [],
+        "text",
+        1,
+        False,
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("query", [None, QUERY])
 async def test_other_versions_and_malformed_hashes_are_refused(persisted: Any, query: str | None) -> None:
     served = make_engine()
@@ -166,7 +177,7 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if server is None:
         pytest.skip("no redis-server here")
     port = free_port()
-    folder: Path = tmp_path_factory.mktemp("redis")
+    folder = tmp_path_factory.mktemp("redis")
     arguments = [str(server), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, cwd=folder) as process:  # noqa: S603 - our own server
         yield port
@@ -175,16 +186,8 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture
 async def redis(redis_port: int) -> AsyncIterator[Redis]:
-    async with Redis(port=redis_port) as client:
-
-        async def up() -> bool:
-            try:
-                return bool(await client.ping())
-            except OSError:
-                return False
-
-        while not await up():
-            await asyncio.sleep(0.02)
+    patience = Retry(ConstantBackoff(0.05), 100)
+    async with Redis(port=redis_port, retry=patience, retry_on_error=[RedisConnectionError]) as client:
         await client.flushall()
         yield client
 

@@ -52,12 +52,15 @@ async def subscribe(socket: ClientConnection, query: str, id_: str = "1", **more
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     """The code and reason with which the server ends the socket, whatever it still says."""
-    try:
-        while True:
-            await asyncio.wait_for(socket.recv(), 5)
-    except ConnectionClosed as end:
-        assert end.rcvd is not None
-        return end.rcvd.code, end.rcvd.reason
+    with pytest.raises(ConnectionClosed) as end:
+        await listen(socket)
+    assert end.value.rcvd is not None
+    return end.value.rcvd.code, end.value.rcvd.reason
+
+
+async def listen(socket: ClientConnection) -> None:
+    while True:
+        await asyncio.wait_for(socket.recv(), 5)
 
 
 # Opening
@@ -147,15 +150,35 @@ async def test_a_token_in_the_introduction_or_the_handshake_names_the_viewer(
 @pytest.mark.parametrize(
     "message",
     [
-        "[]", "[1, 2]", "null", "5", '"text"', "{", "", "NaN", "{}", '{"type": "nonsense"}', '{"type": 5}', '{"type": "connection_ack"}',
-        '{"type": "next", "id": "1"}', '{"type": "error"}', '{"type": "subscribe"}', '{"type": "subscribe", "id": "", "payload": {"query": "{ echo }"}}',
-        '{"type": "subscribe", "id": 5, "payload": {"query": "{ echo }"}}', '{"type": "subscribe", "id": "1"}',
-        '{"type": "subscribe", "id": "1", "payload": []}', '{"type": "subscribe", "id": "1", "payload": {}}',
-        '{"type": "subscribe", "id": "1", "payload": {"query": 5}}', '{"type": "subscribe", "id": "1", "payload": {"query": "{ echo }", "variables": 5}}',
-        '{"type": "complete"}', '{"type": "ping", "payload": 5}', '{"type": "connection_init", "payload": []}', "[" * 100_000,
+        "[]",
+        "[1, 2]",
+        "null",
+        "5",
+        '"text"',
+        "{",
+        "",
+        "NaN",
+        "{}",
+        '{"type": "nonsense"}',
+        '{"type": 5}',
+        '{"type": "connection_ack"}',
+        '{"type": "next", "id": "1"}',
+        '{"type": "error"}',
+        '{"type": "subscribe"}',
+        '{"type": "subscribe", "id": "", "payload": {"query": "{ echo }"}}',
+        '{"type": "subscribe", "id": 5, "payload": {"query": "{ echo }"}}',
+        '{"type": "subscribe", "id": "1"}',
+        '{"type": "subscribe", "id": "1", "payload": []}',
+        '{"type": "subscribe", "id": "1", "payload": {}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": 5}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ echo }", "variables": 5}}',
+        '{"type": "complete"}',
+        '{"type": "ping", "payload": 5}',
+        '{"type": "connection_init", "payload": []}',
+        "[" * 100_000,
         '{"type": "ping", "payload": {"x": "\\ud800"}}',
     ],
-)  # fmt: skip
+)
 async def test_a_message_that_is_none_is_closed_with_4400(address: str, message: str) -> None:
     async with opened(address) as socket:
         await socket.send(message)
