@@ -50,7 +50,7 @@ class Database:
             pool_size=settings.write_pool_size,
             max_overflow=5,
             pool_pre_ping=True,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
         )
         self._reads = await asyncpg.create_pool(
@@ -89,7 +89,7 @@ async def _init_connection(connection: "asyncpg.Connection[Any]") -> None:
 
 
 def _encode_jsonb(value: Any) -> bytes:
-    return b"\x01" + (value.encode() if isinstance(value, str) else orjson.dumps(value))
+    return b"\x01" + (value.encode() if isinstance(value, str) else orjson.dumps(value, default=str))
 
 
 async def _no_reset(_connection: Any) -> None:

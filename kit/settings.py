@@ -1,6 +1,5 @@
 """Every switch of the platform, read once from the environment (`.env.example` lists them)."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -51,11 +50,11 @@ class Settings(BaseSettings):
         """Whether the wire shows no more than production does: no introspection for all, no suggestions, masked errors."""
         return self.strict or not self.development
 
-    @cached_property
+    @property
     def search_home(self) -> Path:
         return self.home / "search"
 
-    @cached_property
+    @property
     def files_home(self) -> Path:
         return self.home / "files"
 

@@ -31,6 +31,8 @@ class Account(Row, table=True):
 class StoreMember(SQLModel, table=True):
     """An account that works for a store (店铺管理人员)."""
 
+    __tablename__ = "store_member"
+
     account_id: UUID = Field(primary_key=True, foreign_key="account.id")
     store_id: UUID = Field(primary_key=True, index=True)
 

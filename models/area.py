@@ -40,6 +40,8 @@ class Industry(SQLModel, table=True):
 class ServiceCategory(SQLModel, table=True):
     """A category of service products (服务分类), two levels deep (R-BASE-06)."""
 
+    __tablename__ = "service_category"
+
     code: str = Field(primary_key=True, description="Eight-digit code (分类代码)")
     name: str = Field(description="Name (名称)")
     parent_code: str | None = Field(default=None, index=True, description="Code one level up (上级代码)")

@@ -5,20 +5,24 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class ItemChanged:
-    """An item of managed content was published, revised, taken offline or brought back."""
+class ItemsChanged:
+    """Items of managed content were published, revised, taken offline or brought back."""
 
     kind: str
-    item_id: UUID
+    item_ids: tuple[UUID, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueueChanged:
-    """A revision entered or left the reviewers' work list."""
-
-    kind: str
-    revision_id: UUID
+    """Revisions entered or left the reviewers' work list."""
 
 
-EVENTS = {event.__name__: event for event in (ItemChanged, ReviewQueueChanged)}
-Event = ItemChanged | ReviewQueueChanged
+@dataclass(frozen=True, slots=True)
+class SearchOutdated:
+    """The index no longer fits the tables as a whole, as after loading data in bulk."""
+
+
+Event = ItemsChanged | ReviewQueueChanged | SearchOutdated
+EVENTS: dict[str, type[Event]] = {
+    event.__name__: event for event in (ItemsChanged, ReviewQueueChanged, SearchOutdated)
+}

@@ -229,6 +229,7 @@ class Policy(PolicyValues, Managed, table=True):
         default=None,
         sa_type=BigInteger,
         sa_column_args=[Identity(start=100001)],
+        nullable=False,
         unique=True,
         description="Running number (政策编号)",
     )

@@ -222,6 +222,6 @@ async def item_opened(info: Info, id: str, visit_id: str) -> bool:  # noqa: A002
     if await getattr(info.context.load, kind.name).load(key) is None:
         raise Refused(Refusal.NOT_FOUND, ["id"])
     async with write(info) as uow:
-        await visits.count_visit(uow, kind, key, visit_id)
+        await visits.count(uow, kind, key, visit_id)
     return True
 

@@ -6,12 +6,13 @@ import strawberry
 from strawberry.tools import merge_types
 
 from kit.settings import settings
-from schema import account, area, content, platform, policy, product, publishing, store, words
+from schema import account, area, content, platform, policy, product, publishing, search, store, words
+from schema.printing import print_contract
 from schema.scalars import config
 
 SDL_FILE = Path(__file__).parent / "schema.graphql"
 
-_DOMAINS = (platform, account, area, policy, store, product, content, publishing, words)
+_DOMAINS = (platform, account, area, policy, store, product, content, publishing, search, words)
 
 
 def _merged(name: str) -> type:
@@ -28,3 +29,8 @@ def build() -> strawberry.federation.Schema:
         federation_version="2.9",
         config=config(hardened=settings.hardened),
     )
+
+
+def printed() -> str:
+    """The contract as clients read it: plain GraphQL that `buildSchema` takes, without what only routers need."""
+    return print_contract(build())

@@ -6,6 +6,7 @@ subscriptions, `schema/values.py` inputs. Descriptions come from the models' col
 
 import inspect
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
@@ -137,7 +138,7 @@ def _about(text: str) -> Any:
 
 def plain(value: Any) -> Any:
     """An input as plain data: what was not given is left out, so that a service sees the difference between null and absent."""
-    if hasattr(value, "__strawberry_definition__"):
+    if hasattr(value, "__strawberry_definition__") and not isinstance(value, Enum):
         given = {name: getattr(value, name) for name in value.__dict__}
         return {name: plain(each) for name, each in given.items() if each is not strawberry.UNSET}
     if isinstance(value, list):

@@ -24,7 +24,7 @@ from kit import clock
 from kit.errors import Refused
 from kit.ids import global_id, uuid7
 from models.base import Values
-from models.events import ItemChanged, ReviewQueueChanged
+from models.events import ItemsChanged, ReviewQueueChanged
 from models.publishing import Managed, PublicationState, Revision, RevisionState
 from models.refusals import Refusal
 from services import moderation
@@ -287,7 +287,7 @@ async def _switch(
     if changed is None:
         raise Refused(refusal, ["id"])
     uow.touch(global_id(kind.name, item_id), **({"reason": reason} if reason else {}))
-    uow.emit(ItemChanged(kind.name, item_id))
+    uow.emit(ItemsChanged(kind.name, (item_id,)))
 
 
 async def publish_due(uow: UnitOfWork) -> int:
@@ -343,7 +343,7 @@ async def _publish(uow: UnitOfWork, revision: Row) -> None:
         .values(state=RevisionState.PUBLISHED, decided_at=func.coalesce(REVISION.c.decided_at, now))
     )
     uow.touch(global_id(kind.name, revision["item_id"]))
-    uow.emit(ItemChanged(kind.name, revision["item_id"]))
+    uow.emit(ItemsChanged(kind.name, (revision["item_id"],)))
 
 
 async def _move(
@@ -360,7 +360,7 @@ async def _move(
         raise Refused(refusal, ["id"])
     details = {"remark": changes["remark"]} if changes.get("remark") else {}
     uow.touch(global_id("revision", revision["id"]), **details)
-    uow.emit(ReviewQueueChanged(revision["kind"], revision["id"]))
+    uow.emit(ReviewQueueChanged())
 
 
 def published_values(kind: Kind, live: Row | None) -> dict[str, Any] | None:

@@ -103,7 +103,8 @@ async def enqueue(connection: AsyncConnection, events: Sequence[Event]) -> None:
         return
     raw = await connection.get_raw_connection()
     payloads: list[bytes | None] = [
-        orjson.dumps({"id": uuid7().hex, "type": type(event).__name__, **asdict(event)}) for event in events
+        orjson.dumps({"id": uuid7().hex, "type": type(event).__name__, **asdict(event)}, default=str)
+        for event in events
     ]
     queue = Queries(AsyncpgDriver(raw.driver_connection))  # type: ignore[arg-type]
     await queue.enqueue([EVENT_ENTRYPOINT] * len(payloads), payloads, [0] * len(payloads))

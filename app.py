@@ -1,0 +1,152 @@
+"""The ASGI composition root: routes, lifespan, middleware. Nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+import asyncpg
+import orjson
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+import migrations
+import schema
+from auth.tokens import authenticate
+from engine import Engine, Finished, RedisPersistedStore
+from kit import log as logs
+from kit import metrics
+from kit.bus import bus
+from kit.db import database, fetch_text
+from kit.settings import ROOT, settings
+from resolvers.context import Context
+from resolvers.search import search_index
+from services import platform
+
+log = structlog.get_logger()
+
+EXPLORER = ROOT / "web" / "explorer"
+GRAPHQL = "/graphql"
+
+
+def _explorer_page() -> bytes | None:
+    """GraphiQL's page; the page that says it is being built until it is; None where neither is shipped."""
+    for page in (EXPLORER / "dist" / "index.html", EXPLORER / "building.html"):
+        if page.exists():
+            return page.read_bytes()
+    return None
+
+
+def _record(finished: Finished) -> None:
+    metrics.observe_operation(finished.name, finished.kind, finished.seconds, finished.codes)
+    log.info("operation", **asdict(finished))
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    logs.configure(settings)
+    await database.open(settings)
+    await bus.open(settings.redis_url)
+    search_index.open(settings)
+    await platform.follow_clock()
+    app.state.engine = Engine(
+        schema.build(),
+        authenticate=authenticate,
+        context=Context,
+        persisted=RedisPersistedStore(bus.redis),
+        hardened=settings.hardened,
+        allowed_origins=settings.allowed_origins,
+        ide=_explorer_page,
+        on_operation=_record,
+    )
+    clock_follower = asyncio.create_task(_follow_clock())
+    try:
+        yield
+    finally:
+        clock_follower.cancel()
+        await search_index.close()
+        await bus.close()
+        await database.close()
+
+
+async def _follow_clock() -> None:
+    while settings.development:
+        await asyncio.sleep(1)
+        try:
+            await platform.follow_clock()
+        except (SQLAlchemyError, asyncpg.PostgresError, OSError):
+            continue
+
+
+async def healthz(_request: Request) -> Response:
+    """Alive: the event loop answers."""
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(_request: Request) -> Response:
+    """Ready: migrated, Redis there, the index built. 503 with what is missing otherwise."""
+    missing = [problem for problem in await asyncio.gather(_database_problem(), _redis_problem(), _search_problem()) if problem]
+    body = orjson.dumps({"ready": not missing, "missing": missing})
+    return Response(body, 503 if missing else 200, media_type="application/json")
+
+
+async def _database_problem() -> str | None:
+    try:
+        rows = await fetch_text("SELECT version_num FROM alembic_version")
+    except (asyncpg.PostgresError, OSError) as error:
+        return f"database: {type(error).__name__}"
+    return None if [row[0] for row in rows] == [migrations.head()] else "database: not migrated"
+
+
+async def _redis_problem() -> str | None:
+    try:
+        await bus.redis.ping()
+    except (RedisError, OSError) as error:
+        return f"redis: {type(error).__name__}"
+    return None
+
+
+async def _search_problem() -> str | None:
+    health = await search_index.health()
+    return None if health.ok and not health.needs_rebuild else f"search: {health.detail or 'not built yet'}"
+
+
+async def prometheus(request: Request) -> Response:
+    body, content_type = metrics.render(request.headers.get("accept", ""))
+    return Response(body, media_type=content_type)
+
+
+async def home(_request: Request) -> Response:
+    return RedirectResponse(GRAPHQL)
+
+
+class Application:
+    """`/graphql` goes to the engine straight from the server, everything else through Starlette."""
+
+    def __init__(self) -> None:
+        self.starlette = Starlette(
+            routes=[
+                Route("/", home),
+                Route("/healthz", healthz),
+                Route("/readyz", readyz),
+                Route("/metrics", prometheus),
+                Mount(f"{GRAPHQL}/assets", StaticFiles(directory=EXPLORER / "dist" / "assets", check_dir=False)),
+            ],
+            lifespan=lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and scope["path"] == GRAPHQL:
+            await self.starlette.state.engine(scope, receive, send)
+        else:
+            await self.starlette(scope, receive, send)
+
+
+app = metrics.counted(Application())

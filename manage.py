@@ -1,0 +1,284 @@
+"""The command line. Run from the project's root: `python manage.py --help`."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import migrations
+from kit import local
+from kit.bus import bus
+from kit.db import database, fetch_text
+from kit.settings import ROOT, settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="企服云, the Enterprise Service Cloud.")
+importing = typer.Typer(no_args_is_help=True, help="Bring data in from files.")
+cli.add_typer(importing, name="import")
+console = Console()
+EXAMPLES = """
+[bold]Three queries to begin with[/bold] (GraphiQL opens with them):
+  {{ search(query: "专精特新 贴息", types: [POLICY], first: 3) {{ totalCount edges {{ node {{ ... on Policy {{ title }} }} }} }} }}
+  {{ todayDeclarations(first: 3) {{ nodes {{ title issuer applyEnd daysLeft }} }} }}
+  subscription {{ serverTime }}
+"""
+
+
+def start_servers() -> None:
+    """Starts or adopts what the settings leave empty, and lets children know where it is."""
+    try:
+        servers = local.start(settings)
+    except local.LocalServerError as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(1) from error
+    settings.database_url, settings.redis_url = servers.database_url, servers.redis_url
+    os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = servers.database_url, servers.redis_url
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[None]:
+    """The pools and the bus, for a command."""
+    await database.open(settings)
+    await bus.open(settings.redis_url)
+    try:
+        yield
+    finally:
+        await bus.close()
+        await database.close()
+
+
+def run(act: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Runs a command's coroutine on the platform's servers."""
+    start_servers()
+
+    async def with_pools() -> Any:
+        async with opened():
+            return await act()
+
+    return asyncio.run(with_pools())
+
+
+async def prepare() -> None:
+    """Migrates and loads reference data; both do nothing the second time."""
+    from services import reference  # noqa: PLC0415 - commands load what they need, so that --help is quick
+
+    await migrations.upgrade(settings.database_url)
+    await database.open(settings)
+    try:
+        async with database.writes.begin() as connection:
+            await reference.load(connection)
+    finally:
+        await database.close()
+
+
+@cli.command()
+def serve(
+    worker: Annotated[bool, typer.Option(help="Start the worker beside the server.")] = True,
+    workers: Annotated[int, typer.Option(help="Server processes.", min=1)] = settings.workers,
+    clock_at: Annotated[
+        datetime | None, typer.Option("--clock", formats=["%Y-%m-%dT%H:%M:%S%z"], help="Business time to begin at.")
+    ] = None,
+) -> None:
+    """Run the platform on HOST:PORT; loads sample data the first time in development."""
+    start_servers()
+    asyncio.run(prepare())
+    if settings.development:
+        asyncio.run(_first_steps(clock_at))
+    elif clock_at is not None:
+        raise typer.BadParameter("the clock moves in development only")
+    child = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "worker", "--parent", str(os.getpid())]) if worker else None
+    address = f"http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}"  # noqa: S104
+    console.print(f"\n[bold]企服云[/bold]  {address}/graphql  (GraphiQL)   {address}/readyz   {address}/metrics")
+    console.print(EXAMPLES.format())
+    try:
+        uvicorn.run(
+            "app:app",
+            host=settings.host,
+            port=settings.port,
+            workers=workers if workers > 1 else None,
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=1_048_576,
+            server_header=False,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+    finally:
+        if child is not None:
+            child.terminate()
+            child.wait(15)
+
+
+async def _first_steps(clock_at: datetime | None) -> None:
+    from services import demo, platform  # noqa: PLC0415
+    from services.uow import unit_of_work  # noqa: PLC0415
+
+    async with opened():
+        if not await fetch_text("SELECT 1 FROM policy LIMIT 1") and not await fetch_text("SELECT 1 FROM account LIMIT 1"):
+            console.print("Loading sample data …")
+            await _load_demo(lambda connection: demo.load_city(connection))
+        if clock_at is not None:
+            async with unit_of_work() as uow:
+                await platform.move_clock(uow, clock_at)
+
+
+async def _load_demo(load: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    from auth.passwords import hash_password  # noqa: PLC0415
+    from models.events import SearchOutdated  # noqa: PLC0415
+    from services import demo  # noqa: PLC0415
+    from services.uow import unit_of_work  # noqa: PLC0415
+
+    async with unit_of_work() as uow:
+        await demo.load_demo_accounts(uow.connection, hash_password(demo.PASSWORD))
+        loaded = await load(uow.connection)
+        uow.emit(SearchOutdated())
+    return loaded
+
+
+@cli.command()
+def worker(
+    parent: Annotated[int, typer.Option(hidden=True, help="Stop when this process is gone.")] = 0,
+) -> None:
+    """Run the worker: events, schedule, index. One works at a time, others wait."""
+    import signal  # noqa: PLC0415
+
+    from jobs import worker as jobs  # noqa: PLC0415
+    from kit import log  # noqa: PLC0415
+
+    log.configure(settings)
+
+    async def work() -> None:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: task and task.cancel())
+        watcher = asyncio.create_task(_end_with(parent, task)) if parent else None
+        try:
+            await jobs.run(settings)
+        except asyncio.CancelledError:
+            return
+        finally:
+            if watcher:
+                watcher.cancel()
+
+    run(work)
+
+
+async def _end_with(parent: int, task: "asyncio.Task[Any] | None") -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    if task:
+        task.cancel()
+
+
+@cli.command()
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Only tell whether models and migrations agree.")] = False,
+    revision: Annotated[str, typer.Option(help="Write a new migration with this message.")] = "",
+) -> None:
+    """Bring the database to the newest form."""
+    start_servers()
+    asyncio.run(prepare())
+    if revision:
+        asyncio.run(migrations.new_revision(settings.database_url, revision))
+    if check and (found := asyncio.run(migrations.drift(settings.database_url))):
+        console.print("[red]Models and migrations differ:[/red]", *found, sep="\n  ")
+        raise typer.Exit(1)
+
+
+@cli.command()
+def schema(check: Annotated[bool, typer.Option("--check", help="Only tell whether the file is current.")] = False) -> None:
+    """Print the contract to schema/schema.graphql."""
+    import schema as contract  # noqa: PLC0415
+
+    text = contract.printed()
+    if not check:
+        contract.SDL_FILE.write_text(text, encoding="utf-8")
+    elif not contract.SDL_FILE.exists() or contract.SDL_FILE.read_text(encoding="utf-8") != text:
+        console.print("[red]schema/schema.graphql is not what the code prints; run `python manage.py schema`[/red]")
+        raise typer.Exit(1)
+
+
+@cli.command()
+def demo(
+    scale: Annotated[str, typer.Option(help="1, 2 … for that many small cities, or `bench`.")] = "1",
+    accounts: Annotated[int, typer.Option(help="Also so many accounts user000001 …", min=0)] = 0,
+    tokens: Annotated[Path | None, typer.Option(help="Write an access token for each of them to this file.")] = None,
+) -> None:
+    """Load sample data and demo accounts (development only)."""
+    from services import demo as samples  # noqa: PLC0415
+
+    _development_only()
+
+    async def load() -> None:
+        from jobs import worker as jobs  # noqa: PLC0415
+
+        loader = samples.load_bench if scale == "bench" else lambda connection: samples.load_city(connection, int(scale))
+        with console.status("Loading …"):
+            loaded = await _load_demo(loader)
+            if accounts:
+                async with database.writes.begin() as connection:
+                    await samples.load_accounts(connection, accounts)
+        console.print("Loaded", ", ".join(f"{count:,} {name}" for name, count in loaded.items()))
+        if tokens is not None:
+            await _write_tokens(tokens, accounts)
+        with console.status("Indexing …"):
+            await jobs.drain(settings)
+
+    start_servers()
+    asyncio.run(prepare())
+    run(load)
+
+
+async def _write_tokens(path: Path, count: int) -> None:
+    from auth import tokens  # noqa: PLC0415
+    from services.account import ACCOUNT, viewer_of  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+    from datetime import timedelta  # noqa: PLC0415
+    from kit.db import fetch  # noqa: PLC0415
+
+    rows = await fetch(select(ACCOUNT).where(ACCOUNT.c.username.like("user______")).order_by(ACCOUNT.c.username).limit(count))
+    with path.open("w", encoding="ascii") as file:
+        for row in rows:
+            file.write(tokens.issue(await viewer_of(row), timedelta(days=1))[0] + "\n")
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what the platform runs on, whether it is well, and what is wrong in plain words."""
+    table = Table("part", "kind", "address", "version", "state")
+    parts = local.describe(settings)
+    for part in parts:
+        state = "[green]ok[/green]" if part.healthy else f"[red]{part.problem}[/red]"
+        table.add_row(part.name, part.kind, part.address, part.version, state)
+    console.print(f"ESC_ENV={settings.env}  ESC_HOME={settings.home}  python {sys.version.split()[0]}")
+    console.print(table)
+    if any(not part.healthy for part in parts):
+        raise typer.Exit(1)
+
+
+def _development_only() -> None:
+    if not settings.development:
+        console.print("[red]Only in development (仅在开发环境可用)[/red]")
+        raise typer.Exit(1)
+
+
+def progress() -> Progress:
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,218 @@
+"""Full-text search over all kinds, with the viewer's row gate; from titles and numbers while the index is away (R-BASE-05)."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import func, literal, select, union_all
+from strawberry import Parent
+
+from auth.visibility import search_scopes, visible
+from kit import metrics
+from kit.db import fetch
+from kit.errors import ApiError, ErrorCode
+from kit.ids import global_id, parse_global_id
+from kit.settings import Settings
+from kit.text import normalise_document_no
+from models.base import Labelled
+from models.content import Article
+from models.policy import Policy
+from models.product import Product
+from models.publishing import Managed
+from models.store import Store
+from resolvers.context import Info
+from resolvers.paging import MAXIMUM, Window
+from search import open_index
+from search.base import MAX_OFFSET, Health, Highlight, Hit, Query, Results, SearchIndex, SearchType, SearchUnavailable
+from search.documents import EVERYTHING
+
+log = structlog.get_logger()
+
+
+class SearchOrder(Labelled):
+    """How hits are sorted."""
+
+    RELEVANCE = "RELEVANCE", "相关度", "Best match first"
+    NEWEST = "NEWEST", "最新发布", "Published last first"
+    VIEWED = "VIEWED", "浏览量", "Most viewed first"
+    ORDERS = "ORDERS", "成交量", "Most ordered first"
+    PRICE = "PRICE", "价格", "Cheapest first"
+    DEADLINE = "DEADLINE", "申报截止", "Earliest deadline first"
+
+
+SORTS = {
+    SearchOrder.RELEVANCE: None,
+    SearchOrder.NEWEST: "-published_at",
+    SearchOrder.VIEWED: "-view_count",
+    SearchOrder.ORDERS: "-order_count",
+    SearchOrder.PRICE: "price",
+    SearchOrder.DEADLINE: "apply_end",
+}
+FACETS = ("level", "policy_kind", "district", "department", "category", "column", "store_kind", "price_kind")
+TYPES: dict[SearchType, tuple[type[Managed], str]] = {
+    SearchType.POLICY: (Policy, "title"),
+    SearchType.STORE: (Store, "name"),
+    SearchType.PRODUCT: (Product, "name"),
+    SearchType.ARTICLE: (Article, "title"),
+}
+
+
+class _Index:
+    """The process's reader of the index."""
+
+    def __init__(self) -> None:
+        self._index: SearchIndex | None = None
+
+    def open(self, settings: Settings) -> None:
+        self._index = open_index(settings, writer=False)
+
+    async def search(self, query: Query) -> Results:
+        if self._index is None:
+            raise SearchUnavailable("the index is not open")
+        return await self._index.search(query)
+
+    async def health(self) -> Health:
+        if self._index is None:
+            return Health("", "", ok=False, needs_rebuild=True, detail="not open")
+        return await self._index.health()
+
+    async def close(self) -> None:
+        if self._index is not None:
+            await self._index.close()
+
+
+search_index = _Index()
+
+
+@dataclass
+class Found:
+    """A page of hits; its attributes are the fields of the GraphQL type."""
+
+    edges: list[dict[str, Any]]
+    total_count: int
+    facets: list[dict[str, Any]]
+    page_info: dict[str, Any]
+    degraded: bool
+
+
+async def search(
+    info: Info,
+    query: str,
+    types: Sequence[SearchType] | None = None,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    order_by: SearchOrder = SearchOrder.RELEVANCE,
+    first: int | None = None,
+    after: str | None = None,
+) -> Found:
+    """Full-text search over policies, stores, products and articles (全文检索). Pages reach 1,000 hits deep."""
+    window = Window.of(first, after, None, None)
+    offset = _offset(after)
+    question = Query(
+        text=_encodable(query)[:200],
+        types=tuple(types or ()),
+        filters={name: tuple(str(value) for value in values) for name, values in (filter or {}).items() if values},
+        scopes=search_scopes(info.context.viewer) or (EVERYTHING,),
+        sort=SORTS[order_by],
+        limit=min(window.size, MAXIMUM),
+        offset=offset,
+        facets=FACETS,
+    )
+    try:
+        results = await search_index.search(question)
+        metrics.SEARCH_DEGRADED.set(0)
+    except SearchUnavailable as error:
+        metrics.SEARCH_DEGRADED.set(1)
+        log.warning("search.degraded", error=str(error))
+        results = await _from_titles(info, question)
+    return await _page(info, results, offset, window.size)
+
+
+def nodes(page: Parent[Found]) -> list[Any]:
+    """The hits of the page (本页内容)."""
+    return [edge["node"] for edge in page.edges]
+
+
+async def _page(info: Info, results: Results, offset: int, size: int) -> Found:
+    nodes = await _load(info, results.hits)
+    edges = [
+        {"node": node, "cursor": _cursor(offset + number + 1), "highlights": hit.highlights, "score": hit.score}
+        for number, (hit, node) in enumerate(zip(results.hits, nodes, strict=True))
+        if node is not None
+    ]
+    reached = offset + len(results.hits)
+    return Found(
+        edges=edges,
+        total_count=results.total,
+        facets=[
+            {"name": name, "values": [{"value": value, "count": count} for value, count in values]}
+            for name, values in results.facets.items()
+        ],
+        page_info={
+            "has_next_page": reached < results.total and 0 < len(results.hits) and reached < MAX_OFFSET,
+            "has_previous_page": offset > 0,
+            "start_cursor": edges[0]["cursor"] if edges else None,
+            "end_cursor": edges[-1]["cursor"] if edges else None,
+        },
+        degraded=results.degraded,
+    )
+
+
+async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
+    """The rows behind the hits, through the row gate: what was hidden since it was indexed is left out."""
+    nodes = []
+    for kind, name in ((SearchType.POLICY, "policy"), (SearchType.STORE, "store"), (SearchType.PRODUCT, "product"), (SearchType.ARTICLE, "article")):
+        keys = [parsed[1] for hit in hits if hit.type is kind and (parsed := parse_global_id(hit.id))]
+        rows = await getattr(info.context.load, name).load_many(keys) if keys else []
+        nodes += [(global_id(name, row["id"]), {**row, "__typename": TYPES[kind][0].__name__}) for row in rows if row]
+    found = dict(nodes)
+    return [found.get(hit.id) for hit in hits]
+
+
+async def _from_titles(info: Info, question: Query) -> Results:
+    """What PostgreSQL finds by titles and 文号 while the index is away: no filters by facet, no ranking but the newest."""
+    parts = []
+    for kind in question.types or tuple(SearchType):
+        model, title = TYPES[kind]
+        table = model.__table__.c  # type: ignore[attr-defined]
+        matches = table[title].icontains(question.text, autoescape=True)
+        if kind is SearchType.POLICY:
+            matches |= table.document_no == normalise_document_no(question.text)
+        columns = (literal(kind.value).label("type"), table.id, table[title].label("title"), table.published_at)
+        parts.append(visible(model, info.context.viewer, *columns).where(matches).limit(MAX_OFFSET))
+    found = union_all(*parts).subquery()
+    order = select(found, func.count().over().label("total")).order_by(found.c.published_at.desc(), found.c.id.desc())
+    rows = await fetch(order.limit(question.limit).offset(question.offset))
+    hits = tuple(
+        Hit(global_id(row["type"].lower(), row["id"]), SearchType(row["type"]), 0.0, (Highlight("title", row["title"]),))
+        for row in rows
+    )
+    return Results(hits, rows[0]["total"] if rows else 0, degraded=True)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ApiError(ErrorCode.BAD_USER_INPUT, "The query is not Unicode text (检索词不是有效文本)", argument="query") from error
+    return text
+
+
+def _cursor(position: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(["search", position])).decode().rstrip("=")
+
+
+def _offset(after: str | None) -> int:
+    if after is None:
+        return 0
+    try:
+        name, position = orjson.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
+    except (ValueError, TypeError) as error:
+        raise ApiError(ErrorCode.BAD_USER_INPUT, "The cursor is not one of this list (游标与该列表不符)", argument="after") from error
+    if name != "search" or not isinstance(position, int) or not 0 <= position <= MAX_OFFSET:
+        raise ApiError(ErrorCode.BAD_USER_INPUT, "Pages reach 1,000 hits deep (最多翻阅 1000 条)", argument="after")
+    return position
+
+

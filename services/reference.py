@@ -1,0 +1,60 @@
+"""Loads reference data and the first library of sensitive words from `models/reference/*.csv`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kit import clock
+from kit.ids import uuid7
+from models.area import Department, District, Industry, ServiceCategory, Street
+from models.reference import rows
+from models.words import SensitiveException, SensitiveWord
+
+CHUNK = 500
+
+
+async def load(connection: AsyncConnection) -> None:
+    """Brings reference tables to what the files say. Words are only added: administrators edit them (R-ADM-03)."""
+    await _replace(connection, District, _pick(rows("districts"), "code", "name", "name_en"))
+    await _replace(connection, Street, _pick(rows("streets"), "code", "name", "district_code"))
+    await _replace(connection, Department, _pick(rows("departments"), "code", "name", "short_name", "name_en"))
+    await _replace(connection, Industry, (_industry(row) for row in rows("industries")))
+    await _replace(connection, ServiceCategory, (_category(row) for row in rows("service_categories")))
+    await _add(connection, SensitiveWord, _pick(rows("sensitive_words"), "word", "category", "severity", "suggestion"))
+    await _add(connection, SensitiveException, _pick(rows("sensitive_exceptions"), "phrase"))
+
+
+def _pick(source: Iterable[Mapping[str, str]], *names: str) -> Iterable[dict[str, Any]]:
+    return ({name: row[name] for name in names} for row in source)
+
+
+def _industry(row: Mapping[str, str]) -> dict[str, Any]:
+    return {"code": row["code"], "name": row["name"], "level": int(row["level"]), "parent_code": row["parent_code"] or None}
+
+
+def _category(row: Mapping[str, str]) -> dict[str, Any]:
+    return {"code": row["code"], "name": row["name"], "parent_code": row["parent_code"] or None}
+
+
+async def _replace(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
+    table: Table = model.__table__
+    for chunk in _chunks(values):
+        statement = upsert(table).values(chunk)
+        changed = {name: statement.excluded[name] for name in chunk[0] if name != "code"}
+        await connection.execute(statement.on_conflict_do_update(index_elements=["code"], set_=changed))
+
+
+async def _add(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
+    table: Table = model.__table__
+    now = clock.real()
+    for chunk in _chunks(values):
+        full = [{"id": uuid7(), "created_at": now, "updated_at": now, **({"enabled": True} if "enabled" in table.c else {}), **row} for row in chunk]
+        await connection.execute(upsert(table).values(full).on_conflict_do_nothing())
+
+
+def _chunks(values: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    gathered = list(values)
+    return (gathered[start : start + CHUNK] for start in range(0, len(gathered), CHUNK))

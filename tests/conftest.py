@@ -1,0 +1,203 @@
+"""Real PostgreSQL and Redis for every test: the embedded servers, one template database, one fresh database a test."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import select
+
+import migrations
+from auth import tokens
+from auth.viewer import Viewer
+from kit import clock, local
+from kit.bus import bus
+from kit.db import database as pools
+from kit.db import fetch_one
+from kit.settings import ROOT, settings
+from services import reference
+from services.account import ACCOUNT, viewer_of
+
+HOME = ROOT / ".esc" / "tests"
+TEMPLATE = "esc_template"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Addresses of the servers that all tests share."""
+
+    postgres: str
+    redis: str
+
+    def database(self, name: str) -> str:
+        return f"{self.postgres.rsplit('/', 1)[0]}/{name}"
+
+
+@contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    """The embedded servers of the tests, apart from those of development, or those that the environment names."""
+    from argon2 import PasswordHasher  # noqa: F401, PLC0415 - fails early where it is missing
+
+    settings.home = HOME
+    settings.argon2_memory_kib, settings.argon2_time_cost = 64, 1
+    with one_at_a_time("servers"):
+        started = local.start(settings)
+    return Servers(started.database_url, started.redis_url)
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> str:
+    """A migrated database with reference data, made once for all workers of a run."""
+    with one_at_a_time("template"):
+        asyncio.run(_make_template(servers))
+    return TEMPLATE
+
+
+async def _make_template(servers: Servers) -> None:
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    connection = await asyncpg.connect(servers.postgres)
+    try:
+        made_by = await connection.fetchval(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1", TEMPLATE
+        )
+        if made_by == run:
+            return
+        await connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        url = servers.database(TEMPLATE)
+        await migrations.upgrade(url)
+        settings.database_url = url
+        await pools.open(settings)
+        async with pools.writes.begin() as writer:
+            await reference.load(writer)
+        await pools.close()
+        await connection.execute(f"COMMENT ON DATABASE {TEMPLATE} IS '{run}'")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def empty_database(servers: Servers, template: str, tmp_path: Path) -> AsyncIterator[str]:
+    """A fresh database with reference data only, dropped afterwards; nothing is connected to it yet."""
+    name = f"esc_test_{WORKER}_{os.getpid()}_{next(numbers)}"
+    connection = await asyncpg.connect(servers.postgres)
+    with one_at_a_time("copy"):
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    settings.database_url = servers.database(name)
+    settings.redis_url = f"{servers.redis.rstrip('/').removesuffix('/0')}/{WORKER}"
+    settings.home = tmp_path
+    clock.set_offset(clock.offset() * 0)
+    try:
+        yield settings.database_url
+    finally:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.close()
+
+
+@pytest.fixture
+async def database(empty_database: str) -> AsyncIterator[str]:
+    """A fresh database with the pools and the bus open, for tests below GraphQL."""
+    async with opened():
+        yield empty_database
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[None]:
+    await pools.open(settings)
+    await bus.open(settings.redis_url)
+    await bus.redis.flushdb()
+    try:
+        yield
+    finally:
+        await bus.close()
+        await pools.close()
+
+
+Answer = dict[str, Any]
+
+
+class Api:
+    """The platform as its callers see it: GraphQL over HTTP, as one of the demo accounts or as a visitor."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def raw(self, query: str, *, viewer: str | None = None, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
+        """The whole answer, errors included."""
+        sent = {**(headers or {}), **({"authorization": f"Bearer {await token(viewer)}"} if viewer else {})}
+        response = await self.client.post("/graphql", json={"query": query, "variables": variables}, headers=sent)
+        answer: Answer = response.json()
+        return answer
+
+    async def __call__(self, query: str, *, viewer: str | None = None, **variables: Any) -> Answer:
+        """The data of an operation that meets no top-level error."""
+        answer = await self.raw(query, viewer=viewer, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: Answer = answer["data"]
+        return data
+
+    async def refusals(self, query: str, *, viewer: str | None = None, **variables: Any) -> list[tuple[str, list[str] | None]]:
+        """Codes and fields of the `userErrors` of a mutation that is refused: its payload's result is null."""
+        (payload,) = (await self(query, viewer=viewer, **variables)).values()
+        (result,) = [value for name, value in payload.items() if name != "userErrors"]
+        assert result is None, payload
+        return [(error["code"], error["field"]) for error in payload["userErrors"]]
+
+
+async def account(username: str) -> Viewer:
+    row = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.username == username))
+    assert row is not None, f"no account {username}"
+    return await viewer_of(row)
+
+
+async def token(username: str) -> str:
+    return tokens.issue(await account(username))[0]
+
+
+Settle = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+async def api(empty_database: str) -> AsyncIterator[Api]:
+    """The whole platform in this process on a fresh database with the demo accounts."""
+    import app  # noqa: PLC0415 - builds the schema
+    from auth.passwords import hash_password  # noqa: PLC0415
+    from services.demo import accounts as demo_accounts  # noqa: PLC0415
+
+    application = app.Application()
+    async with app.lifespan(application.starlette):
+        await bus.redis.flushdb()
+        async with pools.writes.begin() as writer:
+            await demo_accounts.load_demo_accounts(writer, hash_password("esc-demo-1"))
+        transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://esc.test") as client:
+            yield Api(client)
+
+
+@pytest.fixture
+def settle() -> Settle:
+    """Does all events that wait, as the worker would."""
+    from jobs import worker  # noqa: PLC0415
+
+    async def drained() -> None:
+        await worker.drain(settings)
+
+    return drained
