@@ -186,6 +186,14 @@ def test_the_last_of_several_users_stops_the_servers_and_no_other_does(home: Pat
     assert running(home) == (False, False)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_process_that_is_told_to_end_stops_the_servers(home: Path, number: int) -> None:
+    user = User(home)
+    user.process.send_signal(number)
+    user.process.communicate(timeout=60)
+    assert running(home) == (False, False)
+
+
 @pytest.mark.hard
 def test_two_first_starts_at_once_make_one_server(new_home: Path) -> None:
     with ThreadPoolExecutor(2) as threads:

@@ -7,6 +7,9 @@ counts them, kills included; the last one to leave stops the servers, and after 
 import atexit
 import fcntl
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +52,7 @@ def start(settings: Settings) -> Servers:
     if settings.database_url and settings.redis_url:
         return Servers(settings.database_url, settings.redis_url, ())
     home = _home(settings)
+    _leave_when_told()
     with _changing(home):
         host = host_of(home)
         if _mine(home) is None:
@@ -80,6 +84,15 @@ def stop() -> None:
 
 
 atexit.register(stop)
+
+
+def _leave_when_told() -> None:
+    """Lets SIGTERM and SIGHUP end the process the ordinary way, through `stop`; uvicorn raises them again at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
 
 
 def _home(settings: Settings) -> Path:

@@ -124,8 +124,14 @@ class Host:
     def shared(self) -> Path:
         """This checkout's folder outside every home, made where it is missing."""
         folder = shared_folder(self.home)
-        folder.mkdir(parents=True, exist_ok=True)
-        _open(SHARED_ROOT, folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _open(SHARED_ROOT, folder)
+        except OSError as refused:
+            raise LocalServerError(
+                f"无法创建 {folder}({refused});请把 ESC_HOME 设为所有用户可进入的目录,例如 /srv/esc。",
+                f"cannot make {folder} ({refused}): set ESC_HOME to a folder that every user may enter, such as /srv/esc.",
+            ) from refused
         return folder
 
     def _can_run(self, program: Path) -> bool:
