@@ -4,13 +4,13 @@ All ids are derived from names, so that loading twice changes nothing. Load `loa
 their authors. Nothing here emits events; whoever loads reindexes afterwards. Production refuses demo accounts.
 """
 
-from services.demo.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, load_accounts, load_demo_accounts
+from services.demo.accounts import DEMO_ACCOUNTS, PASSWORD, DemoAccount, load_accounts, load_demo_accounts
 from services.demo.bench import load_bench
 from services.demo.city import load_city
 
 __all__ = [
     "DEMO_ACCOUNTS",
-    "DEMO_PASSWORD",
+    "PASSWORD",
     "DemoAccount",
     "load_accounts",
     "load_bench",

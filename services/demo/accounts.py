@@ -22,7 +22,7 @@ from models.account import Account, StoreMember
 from services.demo.rows import add_rows
 from services.demo.texts import key
 
-DEMO_PASSWORD = "esc-demo-1"  # noqa: S105 - known to everybody; production refuses demo accounts
+PASSWORD = "esc-demo-1"  # noqa: S105 - known to everybody; production refuses demo accounts
 ACCOUNT: Table = Account.__table__  # type: ignore[attr-defined]
 STORE_MEMBER: Table = StoreMember.__table__  # type: ignore[attr-defined]
 
@@ -74,7 +74,7 @@ async def load_demo_accounts(connection: AsyncConnection, password_hash: str) ->
 
 async def load_accounts(connection: AsyncConnection, count: int) -> None:
     """Adds `user000001` to that of the count. All share one hash: argon2 takes tens of milliseconds apiece."""
-    password_hash = hash_password(DEMO_PASSWORD)
+    password_hash = hash_password(PASSWORD)
     accounts = (DemoAccount(f"user{number:06d}", f"用户{number:06d}", REGISTERED) for number in range(1, count + 1))
     await add_rows(connection, ACCOUNT, [_row(account, password_hash) for account in accounts])
 
