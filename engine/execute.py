@@ -186,7 +186,9 @@ class Pipeline:
                     async for event in events:
                         executor = operation.executor.build_per_event_executor(event)
                         yield await self._result(operation, executor, execute_subscription_event)
-                except Exception as error:  # noqa: BLE001 - the source's own failure ends the stream, not the server
+                except BaseException as error:
+                    if not _survivable(error):
+                        raise
                     yield self._failed(operation, error)
         finally:
             self._finish(operation)
@@ -196,7 +198,9 @@ class Pipeline:
             operation.executor.context_value = self._context(operation.viewer, operation.info)
             opened = create_source_event_stream(operation.executor)
             source = await opened if isinstance(opened, Awaitable) else opened
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:
+            if not _survivable(error):
+                raise
             return self._failed(operation, error)
         if isinstance(source, ExecutionResult):
             return {"errors": self._described(operation, source.errors or [])}
@@ -209,13 +213,9 @@ class Pipeline:
             executor.context_value = self._context(operation.viewer, operation.info)
             executed = execute(executor)
             result: ExecutionResult = await executed if isinstance(executed, Awaitable) else executed
-        except asyncio.CancelledError as error:
-            # A shared future that a failing sibling cancelled is not our own end (aiodataloader can do this).
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+        except BaseException as error:
+            if not _survivable(error):
                 raise
-            return {"data": None, **self._failed(operation, error)}
-        except Exception as error:  # noqa: BLE001 - nothing that a resolver does may end a socket or a worker
             return {"data": None, **self._failed(operation, error)}
         described = self._described(operation, result.errors or [])
         return {"errors": described, "data": result.data} if described else {"data": result.data}
@@ -246,3 +246,15 @@ class Pipeline:
         kind = node.operation.value if node else None
         seconds = time.perf_counter() - started
         self._on_operation(Finished(name, kind, seconds, seen, viewer.id, info.id, info.transport))
+
+
+def _survivable(error: BaseException) -> bool:
+    """Whether this is a failure of the operation, and not the end of the task that runs it.
+
+    A future that a failing sibling cancelled raises CancelledError too, though nobody cancelled this task
+    (aiodataloader shares such futures).
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, Exception)

@@ -22,7 +22,7 @@ SUBPROTOCOL = "graphql-transport-ws"
 MAX_REASON_BYTES = 120  # a close frame holds 123
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, BAD_SUBPROTOCOL, INIT_TIMEOUT = 4400, 4401, 4403, 4406, 4408
-SUBSCRIBER_EXISTS, TOO_MANY_INITS, TOO_BIG, SERVER_ERROR, NORMAL = 4409, 4429, 1009, 1011, 1000
+SUBSCRIBER_EXISTS, TOO_MANY_INITS, TOO_BIG, SERVER_ERROR = 4409, 4429, 1009, 1011
 
 Message = MutableMapping[str, Any]
 
@@ -96,7 +96,8 @@ class Socket:
         left = duties[0].done() and outcomes[0] is None
         for outcome in outcomes:
             if isinstance(outcome, ClosingError) and not left:
-                await self._raw_send({"type": "websocket.close", "code": outcome.code, "reason": outcome.reason})
+                with suppress(OSError):
+                    await self._raw_send({"type": "websocket.close", "code": outcome.code, "reason": outcome.reason})
                 return
 
     async def _watch_time(self) -> None:

@@ -19,6 +19,7 @@ from tests.engine_harness import GRAPHQL_JSON, JSON, SIMPLE, code, get, make_eng
         {"accept": JSON, "sec_fetch_site": "cross-site"},
         {"accept": JSON, "origin": "https://evil.example"},
         {"accept": JSON, "origin": "null"},
+        {"accept": JSON, "origin": "http://[::1"},
         {"accept": "*/*", "content_type": "text/plain"},
     ],
 )

@@ -1,13 +1,14 @@
 """What a failing operation tells its client, and what it keeps to the log."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 import strawberry
 from structlog.testing import capture_logs
 
-from tests.engine_harness import make_engine, resolver
+from tests.engine_harness import make_engine, resolver, source
 
 HIDDEN = "password of the database"
 
@@ -157,3 +158,26 @@ async def test_a_cancelled_future_shared_by_siblings_does_not_end_the_request() 
     with capture_logs():
         answer = await make_engine(schema=strawberry.Schema(Sharing)).ask("{ shared }")
     assert answer["errors"][0]["extensions"]["code"] == "INTERNAL"
+
+
+async def test_a_cancelled_future_in_the_source_of_a_subscription_ends_it_with_an_error() -> None:
+    @strawberry.type(name="Query")
+    class Nothing:
+        @resolver(access="public")
+        def field(self) -> str:
+            return ""
+
+    @strawberry.type
+    class Subscription:
+        @source(access="public")
+        async def shared(self) -> AsyncGenerator[int, None]:
+            future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            future.cancel()
+            yield await future
+
+    schema = strawberry.Schema(Nothing, subscription=Subscription)
+    with capture_logs():
+        async with make_engine(schema=schema).client(accept="text/event-stream") as client:
+            response = await client.post("/graphql", json={"query": "subscription { shared }"})
+    assert '"code":"INTERNAL"' in response.text
+    assert response.text.endswith("event: complete\ndata:\n\n")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -103,12 +104,36 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-async def send(body: bytes, **headers: str) -> None:
-    """Asserts that whatever is sent gets an answer in JSON with known codes and no internal error."""
+async def send(body: bytes, headers: dict[str, str] | None = None, query_string: bytes | None = None) -> None:
+    """Asserts that whatever is sent gets an answer in JSON with known codes and no internal error.
+
+    With a query string it is sent by GET, else by POST.
+    """
+    named = {"content-type": "application/json", "host": "esc.test", **(headers or {})}
+    scope = {
+        "type": "http",
+        "method": "POST" if query_string is None else "GET",
+        "query_string": query_string or b"",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
+        "client": None,
+    }
+    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+    heard: list[Any] = []
+
+    async def receive() -> Any:
+        return incoming.pop() if incoming else await asyncio.Event().wait()
+
+    async def reply(message: Any) -> None:
+        heard.append(message)
+
     with capture_logs():
-        async with SERVED.client(**{"content-type": "application/json", **headers}) as client:
-            response = await client.post("/graphql", content=body)
-    check(response.status_code, response.json())
+        await SERVED.app(scope, receive, reply)
+    start, *parts = heard
+    answer = b"".join(part["body"] for part in parts)
+    if (b"content-type", b"text/event-stream; charset=utf-8") in start["headers"]:
+        assert answer.endswith(b"event: complete\ndata:\n\n")
+    else:
+        check(start["status"], json.loads(answer))
 
 
 def check(status: int, answer: dict[str, Any]) -> None:
@@ -126,7 +151,11 @@ class Bodies:
 
     @staticmethod
     async def raw(body: bytes, headers: dict[str, str]) -> None:
-        await send(body, **headers)
+        await send(body, headers)
+
+    @staticmethod
+    async def query_string(text: bytes, headers: dict[str, str]) -> None:
+        await send(b"", headers, text)
 
     @staticmethod
     async def parameters(body: Any) -> None:
@@ -134,7 +163,7 @@ class Bodies:
 
     @staticmethod
     async def document(query: str) -> None:
-        await send(json.dumps({"query": query}).encode(), accept="application/graphql-response+json")
+        await send(json.dumps({"query": query}).encode(), {"accept": "application/graphql-response+json"})
 
 
 raw_bodies = st.binary(max_size=300) | st.text().map(
@@ -142,7 +171,16 @@ raw_bodies = st.binary(max_size=300) | st.text().map(
 )
 header_sets = st.dictionaries(
     st.sampled_from(
-        ["accept", "content-type", "content-encoding", "authorization", "origin", "x-request-id", "expect"]
+        [
+            "accept",
+            "content-type",
+            "content-encoding",
+            "authorization",
+            "origin",
+            "x-request-id",
+            "expect",
+            "sec-fetch-site",
+        ]
     ),
     st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30)
     | st.sampled_from(
@@ -158,6 +196,11 @@ header_sets = st.dictionaries(
     ),
     max_size=3,
 )
+query_strings = st.binary(max_size=60) | st.dictionaries(
+    st.sampled_from(["query", "variables", "extensions", "operationName", "x"]),
+    st.text(max_size=20)
+    | st.sampled_from(["{ echo }", "{}", "null", "mutation { touch { id } }", "subscription { count }"]),
+).map(lambda pairs: urlencode(pairs, errors="surrogatepass").encode())
 parameter_sets = json_values | st.fixed_dictionaries(
     {},
     optional={
@@ -173,6 +216,12 @@ parameter_sets = json_values | st.fixed_dictionaries(
 @given(raw_bodies, header_sets)
 async def test_any_bytes_get_an_answer(body: bytes, headers: dict[str, str]) -> None:
     await Bodies.raw(body, headers)
+
+
+@examples(QUICK)
+@given(query_strings, header_sets)
+async def test_any_query_string_gets_an_answer(text: bytes, headers: dict[str, str]) -> None:
+    await Bodies.query_string(text, headers)
 
 
 @examples(QUICK)
@@ -198,6 +247,13 @@ async def test_any_valid_operation_gets_an_answer(query: str) -> None:
 @given(raw_bodies, header_sets)
 async def test_at_length_any_bytes_get_an_answer(body: bytes, headers: dict[str, str]) -> None:
     await Bodies.raw(body, headers)
+
+
+@pytest.mark.hard
+@examples(LONG)
+@given(query_strings, header_sets)
+async def test_at_length_any_query_string_gets_an_answer(text: bytes, headers: dict[str, str]) -> None:
+    await Bodies.query_string(text, headers)
 
 
 @pytest.mark.hard

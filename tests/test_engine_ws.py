@@ -67,7 +67,7 @@ async def listen(socket: ClientConnection) -> None:
 
 
 async def test_a_foreign_origin_gets_403_before_the_socket_opens(address: str) -> None:
-    for origin in ("https://evil.example", "null"):
+    for origin in ("https://evil.example", "null", "http://[::1", ""):
         with pytest.raises(InvalidStatus) as refused:
             async with connect(address, subprotocols=[PROTOCOL], additional_headers={"origin": origin}):
                 pass
