@@ -1,7 +1,7 @@
 """What search is, whichever engine does it: one index of all public things, in one shape of question and answer.
 
 Two engines keep this Protocol: `search/embedded.py` (tantivy in files of our own) and `search/meili.py` (a Meilisearch
-server). `search/<domain>.py` turns rows into documents; `search/reindex.py` feeds them.
+server). `search/<domain>.py` turns rows into documents; `jobs/search.py` feeds them.
 """
 
 import re
@@ -42,6 +42,13 @@ class SearchUnavailable(EscError):
 
     Readers fall back to titles and 文号 in PostgreSQL and mark the answer as degraded; jobs are tried again.
     """
+
+
+class NeedsRebuild(SearchUnavailable):
+    """There is no index, or only one of another form (fields, word lists, engine): documents must be fed anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the search index must be rebuilt (搜索索引需要重建)")
 
 
 class SearchType(StrEnum):
@@ -164,7 +171,7 @@ class Health:
 
 
 class SearchIndex(Protocol):
-    """Every method but `health` and `close` may raise SearchUnavailable."""
+    """Every method but `health` and `close` may raise SearchUnavailable; `search` and `apply` also NeedsRebuild."""
 
     async def search(self, query: Query) -> Results: ...
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from search.base import Document, Removal, SearchUnavailable
+from search.base import Document, NeedsRebuild, Removal, SearchUnavailable
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +35,8 @@ class Commits:
         async with self.turn:
             if not change.done:
                 await self._commit()
+        if isinstance(change.error, NeedsRebuild):
+            raise NeedsRebuild from change.error
         if change.error:
             raise SearchUnavailable(str(change.error)) from change.error
 

@@ -21,6 +21,7 @@ from search.base import (
     Health,
     Highlight,
     Hit,
+    NeedsRebuild,
     Query,
     Removal,
     Results,
@@ -73,7 +74,7 @@ class EmbeddedIndex:
         version = f"tantivy {VERSION}"
         try:
             documents = await self._run(self._count)
-        except SearchUnavailable as error:
+        except NeedsRebuild as error:
             return Health(ENGINE, version, ok=False, needs_rebuild=True, detail=str(error))
         return Health(ENGINE, version, ok=True, needs_rebuild=False, documents=documents)
 
@@ -132,13 +133,15 @@ class EmbeddedIndex:
         return fed
 
     def _put_next(self, batch: Sequence[Document]) -> None:
-        if self._next:
-            self._next.put(batch)
+        self._building().put(batch)
+
+    def _building(self) -> Writer:
+        if self._next is None:
+            raise SearchUnavailable("the index was closed while it was rebuilt (重建时索引被关闭)")
+        return self._next
 
     def _swap(self) -> None:
-        built, old = self._next, self._live
-        if built is None:
-            return
+        built, old = self._building(), self._live
         built.commit()
         self._home.use(built.path)
         self._live, self._next = built, None

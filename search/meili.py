@@ -29,6 +29,7 @@ from search.base import (
     Health,
     Highlight,
     Hit,
+    NeedsRebuild,
     Query,
     Results,
     SearchType,
@@ -113,7 +114,7 @@ def answer(query: Query, found: Row) -> Results:
 
 
 class MeiliIndex:
-    """`SearchIndex` on a server. The index in use is always named LIVE, so other processes need not be told of a swap."""
+    """`SearchIndex` on a server. The index in use is always named LIVE, so no other process need be told of a swap."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url, self._key = url, key
@@ -133,7 +134,7 @@ class MeiliIndex:
         except (httpx.HTTPError, ValueError) as error:
             raise SearchUnavailable("the search server does not answer (搜索服务无响应)") from error
         if reply.status_code != httpx.codes.OK:
-            raise SearchUnavailable(f"the search server refused: {found.get('code')} (搜索服务拒绝)")
+            raise _failure(found.get("code"))
         return answer(query, found)
 
     async def apply(self, documents: Sequence[Document], deleted: Sequence[Any] = ()) -> None:
@@ -164,7 +165,7 @@ class MeiliIndex:
             await self._run(self._known, LIVE, [])
             documents = (await self.search(Query("", limit=0))).total
         except SearchUnavailable as error:
-            return Health(ENGINE, version, ok=False, needs_rebuild=True, detail=str(error))
+            return Health(ENGINE, version, ok=False, needs_rebuild=isinstance(error, NeedsRebuild), detail=str(error))
         return Health(ENGINE, version, ok=True, needs_rebuild=False, documents=documents)
 
     async def close(self) -> None:
@@ -180,8 +181,7 @@ class MeiliIndex:
         try:
             return await to_thread.run_sync(work, *args, limiter=self._threads)
         except (MeilisearchError, RequestException) as error:
-            code = getattr(error, "code", None) or type(error).__name__
-            raise SearchUnavailable(f"the search server failed: {code} (搜索服务出错)") from error
+            raise _failure(getattr(error, "code", None) or type(error).__name__) from error
 
     async def _commit(self, batch: Sequence[Change]) -> None:
         rows = [_row(document) for change in batch for document in change.documents]
@@ -204,7 +204,7 @@ class MeiliIndex:
     def _known(self, uid: str, ids: Sequence[str]) -> tuple[int, dict[str, int]]:
         """The epoch and, of these documents, the versions in an index, removals included.
 
-        Raises SearchUnavailable where the index is not of the present form.
+        Raises NeedsRebuild where the index is not of the present form.
         """
         found: dict[str, int] = {}
         for start in range(0, len(ids), PAGE):
@@ -212,7 +212,7 @@ class MeiliIndex:
             found |= {row["id"]: row["version"] for row in self._documents(uid, asked)}
         mark = self._mark(uid)
         if mark.get(FORM) != form():
-            raise SearchUnavailable("the search index must be rebuilt (搜索索引需要重建)")
+            raise NeedsRebuild
         return mark["epoch"], found
 
     def _mark(self, uid: str) -> Row:
@@ -257,7 +257,12 @@ class MeiliIndex:
         done = self._client.wait_for_task(task.task_uid, TASK_MILLISECONDS, POLL_MILLISECONDS)
         code = (done.error or {}).get("code", done.status)
         if done.status != "succeeded" and code not in harmless:
-            raise SearchUnavailable(f"the search server failed: {code} (搜索服务出错)")
+            raise _failure(code)
+
+
+def _failure(code: str | None) -> SearchUnavailable:
+    """The code alone: the server's own message may hold a key or a text."""
+    return NeedsRebuild() if code == "index_not_found" else SearchUnavailable(f"search server: {code} (搜索服务出错)")
 
 
 def _row(document: Document) -> Row:

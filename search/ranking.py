@@ -142,7 +142,7 @@ def _passages(parts: Iterable[Sequence[str]]) -> list[TantivyQuery]:
         inner = inner[:-1] if inner and len(inner[-1]) > 1 else inner
         kept.update(dict.fromkeys((tuple(part), tuple(inner))))
     return [
-        TantivyQuery.const_score_query(phrase, weight * (min(len(passage), 20) / 10) ** 2.5)
+        TantivyQuery.const_score_query(phrase, weight * (min(len(passage), 20) / 10) ** 1.5)
         for passage in kept
         for field, weight in PASSAGE_WEIGHT.items()
         if (phrase := _phrase(f"{field}_pairs", text.pairs(passage)))

@@ -23,7 +23,7 @@ import orjson
 import tantivy
 
 from search import ranking, text
-from search.base import Document, Removal, SearchUnavailable
+from search.base import Document, NeedsRebuild, Removal, SearchUnavailable
 
 VERSION = version("tantivy")
 WRITER_HEAP_BYTES = 64_000_000
@@ -46,13 +46,13 @@ class Home:
         self._lock: int | None = None
 
     def current(self) -> Path:
-        """The index in use. Raises SearchUnavailable where none of the present form is."""
+        """The index in use. Raises NeedsRebuild where none of the present form is."""
         try:
-            name = self._pointer.read_text("ascii")
+            name = self._pointer.read_text("ascii", errors="replace")
         except FileNotFoundError:
             name = ""
         if not name.startswith(form()):
-            raise SearchUnavailable("the search index must be rebuilt (搜索索引需要重建)")
+            raise NeedsRebuild
         return self._path / name
 
     def lock(self) -> None:
@@ -107,7 +107,7 @@ class Reader:
         self._seen: tuple[int, int] | None = None
 
     def searcher(self) -> tantivy.Searcher:
-        """Looks at two small files, so what another process committed is found at once. Raises SearchUnavailable."""
+        """Looks at two small files, so what another process committed is found at once. Raises NeedsRebuild."""
         with self._lock:
             for _ in range(3):
                 path = self._home.current()
@@ -115,7 +115,7 @@ class Reader:
                     return self._renewed(path).searcher()
                 except (OSError, ValueError) as error:
                     self._open, failure = None, error
-            raise SearchUnavailable("the search index cannot be read (搜索索引无法读取)") from failure
+            raise NeedsRebuild from failure
 
     def _renewed(self, path: Path) -> tantivy.Index:
         stat = (path / "meta.json").stat()

@@ -11,7 +11,7 @@ import pytest
 
 from kit.settings import Settings
 from search import open_index
-from search.base import FOREVER, Document, Query, Removal, Results, SearchType, SearchUnavailable
+from search.base import FOREVER, Document, NeedsRebuild, Query, Removal, Results, SearchType, SearchUnavailable
 from search.embedded import EmbeddedIndex
 
 POLICY, STORE, PRODUCT, ARTICLE = SearchType
@@ -253,6 +253,26 @@ async def test_a_failed_rebuild_leaves_the_index_as_it_was(index: EmbeddedIndex,
     assert await found(index, "照常写入") == [51]
 
 
+async def test_an_index_that_is_closed_while_it_is_rebuilt_says_so(index: EmbeddedIndex) -> None:
+    async def closing() -> AsyncIterator[Document]:
+        yield policy(1, "关闭")
+        await index.close()
+
+    with pytest.raises(SearchUnavailable, match="closed while"):
+        await index.rebuild(closing())
+    assert (await index.health()).documents == len(LIBRARY)
+
+
+async def test_broken_files_are_rebuilt(index: EmbeddedIndex, tmp_path: Path) -> None:
+    folder = tmp_path / "search" / (tmp_path / "search" / "current").read_text()
+    (folder / "meta.json").write_text("{")
+    with pytest.raises(NeedsRebuild):
+        await index.search(Query("企业"))
+    assert (await index.health()).needs_rebuild
+    await index.rebuild(stream(LIBRARY))
+    assert (await index.health()).documents == len(LIBRARY)
+
+
 async def test_after_a_rebuild_only_one_index_is_on_disk(index: EmbeddedIndex, tmp_path: Path) -> None:
     await index.rebuild(stream(LIBRARY))
     folders = [path for path in (tmp_path / "search").iterdir() if path.is_dir()]
@@ -263,9 +283,9 @@ async def test_without_an_index_or_with_one_of_another_form_a_rebuild_is_asked_f
     index = EmbeddedIndex(tmp_path / "search", writer=True)
     assert (await index.health()).needs_rebuild
     for wrong in ("", "0000-old"):
-        with pytest.raises(SearchUnavailable, match="must be rebuilt"):
+        with pytest.raises(NeedsRebuild):
             await index.search(Query("企业"))
-        with pytest.raises(SearchUnavailable, match="must be rebuilt"):
+        with pytest.raises(NeedsRebuild):
             await index.apply(LIBRARY)
         (tmp_path / "search" / "current").write_text(wrong)
     await index.rebuild(stream(LIBRARY))

@@ -43,6 +43,17 @@ def test_domain_words_stay_whole() -> None:
     assert {"专精特新", "小巨人", "一网通办"} <= set(text.words("专精特新、小巨人在一网通办申报"))
 
 
+def test_the_word_lists_are_sound() -> None:
+    listed = text.domain_words()
+    assert len(listed) == len(set(listed)) > 200
+    assert all(word == text.normalise(word).strip() and len(word) > 1 for word in listed)
+    for term, others in text.synonym_groups().items():
+        assert len(term) > 1, term
+        assert others, term
+        assert term not in others
+        assert len(others) == len(set(others)), term
+
+
 def test_a_question_is_put_in_other_words() -> None:
     assert text.variants("高企认定") == ["高新技术企业认定"]
     assert text.variants("AI芯片")[:3] == ["人工智能芯片", "ai集成电路", "人工智能集成电路"]

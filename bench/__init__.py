@@ -1,0 +1,1 @@
+"""Measurements: `python -m bench.<name>`. What they print is judged, never asserted."""
