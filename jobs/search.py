@@ -61,7 +61,13 @@ SOURCES: dict[str, Source] = {
 
 
 async def reindex(index: SearchIndex, kind: str, keys: Sequence[UUID]) -> None:
-    """Brings items in step, and with a store what it holds, since that is as visible as the store is."""
+    """Brings items in step, and with a store what it holds, since that is as visible as the store is.
+
+    Builds the whole index where there is none yet.
+    """
+    if (await index.health()).needs_rebuild:
+        await rebuild(index)
+        return
     await _apply(index, kind, keys)
     if kind != "store":
         return

@@ -45,7 +45,11 @@ def _queue(connection: "asyncpg.Connection[Any]", index: SearchIndex) -> PgQueue
 
     @queue.entrypoint(EVENT_ENTRYPOINT, on_failure="hold", executor_factory=_retrying)
     async def event(job: Job) -> None:
-        await on_event.handle(job.payload or b"{}", index)
+        try:
+            await on_event.handle(job.payload or b"{}", index)
+        except Exception:
+            log.warning("event.failed", job_id=job.id, attempt=job.attempts, exc_info=True)
+            raise
 
     return queue
 

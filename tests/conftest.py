@@ -198,6 +198,7 @@ def settle() -> Settle:
     from jobs import worker  # noqa: PLC0415
 
     async def drained() -> None:
-        await worker.drain(settings)
+        async with asyncio.timeout(20):
+            await worker.drain(settings)
 
     return drained

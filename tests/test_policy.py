@@ -73,7 +73,10 @@ async def test_full_text_finds_it_once_the_event_is_done(api: Api, settle: Settl
     found = (await api(query))["search"]
     assert (found["totalCount"], found["degraded"]) == (1, False)
     assert found["edges"][0]["node"] == {"title": "关于支持专精特新企业发展的若干措施"}
-    assert {"field": "title", "text": "关于支持<mark>专精特新</mark>企业发展的若干措施"} in found["edges"][0]["highlights"]
+    assert found["edges"][0]["highlights"] == [
+        {"field": "title", "text": "关于支持<mark>专精特新企业</mark>发展的若干措施"},
+        {"field": "body", "text": "对首次认定的<mark>企业</mark>给予奖励。"},
+    ]
 
 
 @pytest.mark.parametrize(
