@@ -1,6 +1,6 @@
 """How well and how fast the embedded index finds: `python -m bench.search [--data FOLDER] [--cuts N] [--seed N]`.
 
-Prints what issue and users judge by, on real texts: passages of 8 to 16 characters cut from titles and bodies of real
+Prints what users judge by, on real texts: passages of 8 to 16 characters cut from titles and bodies of real
 policies, and everyday names of government services. Needs the reference data folder, which is not part of the project.
 """
 

@@ -101,6 +101,8 @@ class Removal:
 class Query:
     """A question. Words apart by spaces are wanted, not all demanded; an empty text matches everything.
 
+    Only the first MAX_TEXT characters of the text count.
+
     `filters` are ANDed, the values of one filter ORed; `ranges` include both ends, None is open. `sort` is a name from
     NUMBER_FIELDS, with `-` in front for the highest first; documents without the number come last. Without `sort` the
     best match comes first, among equals the newest.

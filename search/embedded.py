@@ -6,6 +6,7 @@ A killed writer loses only what it had not yet reported as done, and the jobs th
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from tantivy import Order
 from search import ranking, text
 from search.base import (
     MAX_FACET_VALUES,
+    MAX_TEXT,
     Document,
     Health,
     Highlight,
@@ -167,6 +169,7 @@ class EmbeddedIndex:
 
     def _search(self, query: Query) -> Results:
         """A second, forgiving reading of the text where the first finds nothing."""
+        query = replace(query, text=query.text[:MAX_TEXT])
         searcher = self._reader.searcher()
         page = _by_number if _sort(query) else _by_score
         wanted = ranking.question(query)
