@@ -92,7 +92,9 @@ async def healthz(_request: Request) -> Response:
 
 async def readyz(_request: Request) -> Response:
     """Ready: migrated, Redis there, the index built. 503 with what is missing otherwise."""
-    missing = [problem for problem in await asyncio.gather(_database_problem(), _redis_problem(), _search_problem()) if problem]
+    missing = [
+        problem for problem in await asyncio.gather(_database_problem(), _redis_problem(), _search_problem()) if problem
+    ]
     body = orjson.dumps({"ready": not missing, "missing": missing})
     return Response(body, 503 if missing else 200, media_type="application/json")
 

@@ -70,7 +70,7 @@ def run(act: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 async def prepare() -> None:
     """Migrates and loads reference data; both do nothing the second time."""
-    from services import reference  # noqa: PLC0415 - commands load what they need, so that --help is quick
+    from services import reference
 
     await migrations.upgrade(settings.database_url)
     await database.open(settings)
@@ -96,7 +96,11 @@ def serve(
         asyncio.run(_first_steps(clock_at))
     elif clock_at is not None:
         raise typer.BadParameter("the clock moves in development only")
-    child = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "worker", "--parent", str(os.getpid())]) if worker else None
+    child = (
+        subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "worker", "--parent", str(os.getpid())])
+        if worker
+        else None
+    )
     address = f"http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}"  # noqa: S104
     console.print(f"\n[bold]企服云[/bold]  {address}/graphql  (GraphiQL)   {address}/readyz   {address}/metrics")
     console.print(EXAMPLES.format())
@@ -122,11 +126,13 @@ def serve(
 
 
 async def _first_steps(clock_at: datetime | None) -> None:
-    from services import demo, platform  # noqa: PLC0415
-    from services.uow import unit_of_work  # noqa: PLC0415
+    from services import demo, platform
+    from services.uow import unit_of_work
 
     async with opened():
-        if not await fetch_text("SELECT 1 FROM policy LIMIT 1") and not await fetch_text("SELECT 1 FROM account LIMIT 1"):
+        if not await fetch_text("SELECT 1 FROM policy LIMIT 1") and not await fetch_text(
+            "SELECT 1 FROM account LIMIT 1"
+        ):
             console.print("Loading sample data …")
             await _load_demo(lambda connection: demo.load_city(connection))
         if clock_at is not None:
@@ -135,10 +141,10 @@ async def _first_steps(clock_at: datetime | None) -> None:
 
 
 async def _load_demo(load: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-    from auth.passwords import hash_password  # noqa: PLC0415
-    from models.events import SearchOutdated  # noqa: PLC0415
-    from services import demo  # noqa: PLC0415
-    from services.uow import unit_of_work  # noqa: PLC0415
+    from auth.passwords import hash_password
+    from models.events import SearchOutdated
+    from services import demo
+    from services.uow import unit_of_work
 
     async with unit_of_work() as uow:
         await demo.load_demo_accounts(uow.connection, hash_password(demo.PASSWORD))
@@ -152,10 +158,10 @@ def worker(
     parent: Annotated[int, typer.Option(hidden=True, help="Stop when this process is gone.")] = 0,
 ) -> None:
     """Run the worker: events, schedule, index. One works at a time, others wait."""
-    import signal  # noqa: PLC0415
+    import signal
 
-    from jobs import worker as jobs  # noqa: PLC0415
-    from kit import log  # noqa: PLC0415
+    from jobs import worker as jobs
+    from kit import log
 
     log.configure(settings)
 
@@ -199,9 +205,11 @@ def migrate(
 
 
 @cli.command()
-def schema(check: Annotated[bool, typer.Option("--check", help="Only tell whether the file is current.")] = False) -> None:
+def schema(
+    check: Annotated[bool, typer.Option("--check", help="Only tell whether the file is current.")] = False,
+) -> None:
     """Print the contract to schema/schema.graphql."""
-    import schema as contract  # noqa: PLC0415
+    import schema as contract
 
     text = contract.printed()
     if not check:
@@ -218,14 +226,16 @@ def demo(
     tokens: Annotated[Path | None, typer.Option(help="Write an access token for each of them to this file.")] = None,
 ) -> None:
     """Load sample data and demo accounts (development only)."""
-    from services import demo as samples  # noqa: PLC0415
+    from services import demo as samples
 
     _development_only()
 
     async def load() -> None:
-        from jobs import worker as jobs  # noqa: PLC0415
+        from jobs import worker as jobs
 
-        loader = samples.load_bench if scale == "bench" else lambda connection: samples.load_city(connection, int(scale))
+        loader = (
+            samples.load_bench if scale == "bench" else lambda connection: samples.load_city(connection, int(scale))
+        )
         with console.status("Loading …"):
             loaded = await _load_demo(loader)
             if accounts:
@@ -243,13 +253,17 @@ def demo(
 
 
 async def _write_tokens(path: Path, count: int) -> None:
-    from auth import tokens  # noqa: PLC0415
-    from services.account import ACCOUNT, viewer_of  # noqa: PLC0415
-    from sqlalchemy import select  # noqa: PLC0415
-    from datetime import timedelta  # noqa: PLC0415
-    from kit.db import fetch  # noqa: PLC0415
+    from datetime import timedelta
 
-    rows = await fetch(select(ACCOUNT).where(ACCOUNT.c.username.like("user______")).order_by(ACCOUNT.c.username).limit(count))
+    from sqlalchemy import select
+
+    from auth import tokens
+    from kit.db import fetch
+    from services.account import ACCOUNT, viewer_of
+
+    rows = await fetch(
+        select(ACCOUNT).where(ACCOUNT.c.username.like("user______")).order_by(ACCOUNT.c.username).limit(count)
+    )
     with path.open("w", encoding="ascii") as file:
         for row in rows:
             file.write(tokens.issue(await viewer_of(row), timedelta(days=1))[0] + "\n")
@@ -276,8 +290,14 @@ def _development_only() -> None:
 
 
 def progress() -> Progress:
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
-
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
 
 
 if __name__ == "__main__":

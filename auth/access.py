@@ -90,4 +90,3 @@ def allowed(name: str, viewer: Viewer, row: Any = None) -> bool:
 def permissions(viewer: Viewer) -> list[str]:
     """The names of all rules that the viewer passes without owning anything: what a client shows or hides by."""
     return [name for name in RULES if decide(name, viewer) is Decision.ALLOW]
-

@@ -9,9 +9,9 @@ import orjson
 
 from jobs import search as indexing
 from kit.bus import bus
+from models import topics
 from models.events import EVENTS, Event, ItemsChanged, ReviewQueueChanged, SearchOutdated
 from search.base import SearchIndex
-from subscriptions import topics
 
 Reaction = Callable[[Any, SearchIndex], Awaitable[None]]
 
@@ -52,5 +52,3 @@ def _revive(name: str, value: Any) -> Any:
     if name.endswith("_ids"):
         return tuple(UUID(each) for each in value)
     return UUID(value) if name.endswith("_id") else value
-
-

@@ -75,7 +75,10 @@ async def reindex(index: SearchIndex, kind: str, keys: Sequence[UUID]) -> None:
         table = SOURCES[held].table
         last = UUID(int=0)
         while rows := await fetch(
-            select(table.c.id).where(_among(table.c.store_id, keys), table.c.id > last).order_by(table.c.id).limit(BATCH)
+            select(table.c.id)
+            .where(_among(table.c.store_id, keys), table.c.id > last)
+            .order_by(table.c.id)
+            .limit(BATCH)
         ):
             await _apply(index, held, [row["id"] for row in rows])
             last = rows[-1]["id"]
@@ -85,9 +88,7 @@ async def _apply(index: SearchIndex, kind: str, keys: Sequence[UUID]) -> None:
     source = SOURCES[kind]
     rows = await fetch(source.statement.where(_among(source.table.c.id, keys)))
     gone = set(keys) - {row["id"] for row in rows}
-    await index.apply(
-        [source.document(row) for row in rows], [Removal(global_id(kind, key), FOREVER) for key in gone]
-    )
+    await index.apply([source.document(row) for row in rows], [Removal(global_id(kind, key), FOREVER) for key in gone])
 
 
 async def rebuild(index: SearchIndex) -> int:

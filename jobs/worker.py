@@ -119,5 +119,3 @@ async def pending(connection: Any) -> int:
         "SELECT count(*) FROM pgqueuer WHERE entrypoint = $1 AND status IN ('queued', 'picked')", EVENT_ENTRYPOINT
     )
     return int(count)
-
-

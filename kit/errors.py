@@ -1,10 +1,10 @@
 """What can go wrong, as the caller is told.
 
-    EscError
-    ├── Refused        a business rule says no: ends in a payload's `userErrors`
-    └── ApiError       the operation itself cannot be served: ends in the response's `errors`
-        ├── Unauthenticated
-        └── AccessDenied
+EscError
+├── Refused        a business rule says no: ends in a payload's `userErrors`
+└── ApiError       the operation itself cannot be served: ends in the response's `errors`
+    ├── Unauthenticated
+    └── AccessDenied
 """
 
 from collections.abc import Sequence

@@ -53,9 +53,7 @@ async def new_revision(url: str, message: str) -> None:
     engine = create_async_engine(engine_url(url))
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(
-                lambda sync: command.revision(_config(sync), message=message, autogenerate=True)
-            )
+            await connection.run_sync(lambda sync: command.revision(_config(sync), message=message, autogenerate=True))
     finally:
         await engine.dispose()
 

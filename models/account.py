@@ -21,7 +21,9 @@ class Account(Row, table=True):
     password_hash: str | None = Field(default=None, description="argon2id")
     level: int = Field(default=1, description="Level 0 to 6 (用户分级)")
     roles: list[str] = Field(default_factory=list, sa_type=TEXTS, description="Posts held (岗位)")
-    district_code: str | None = Field(default=None, foreign_key="district.code", description="District of work (所属区)")
+    district_code: str | None = Field(
+        default=None, foreign_key="district.code", description="District of work (所属区)"
+    )
     department_code: str | None = Field(
         default=None, foreign_key="department.code", description="Department of work (所属部门)"
     )
@@ -58,7 +60,9 @@ class AuditEntry(Row, table=True):
     actor_id: UUID = Field(foreign_key="account.id")
     action: str = Field(description="The mutation, such as policySave (操作)")
     targets: list[str] = Field(default_factory=list, sa_type=TEXTS, description="Global ids of what was touched (对象)")
-    details: dict[str, Any] = Field(default_factory=dict, sa_type=JSON, description="What was noted, such as the reason")
+    details: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSON, description="What was noted, such as the reason"
+    )
     request_id: str = ""
     client_ip: str = ""
 

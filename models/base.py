@@ -56,7 +56,9 @@ class Row(SQLModel):
     """A table's row with a time-ordered key."""
 
     id: UUID = Field(default_factory=uuid7, primary_key=True, description="Readable global id (全局标识)")
-    created_at: datetime = Field(default_factory=clock.real, sa_type=UTC_TIME, description="When it was created (创建时间)")
+    created_at: datetime = Field(
+        default_factory=clock.real, sa_type=UTC_TIME, description="When it was created (创建时间)"
+    )
     updated_at: datetime = Field(
         default_factory=clock.real,
         sa_type=UTC_TIME,

@@ -23,6 +23,4 @@ class SearchOutdated:
 
 
 Event = ItemsChanged | ReviewQueueChanged | SearchOutdated
-EVENTS: dict[str, type[Event]] = {
-    event.__name__: event for event in (ItemsChanged, ReviewQueueChanged, SearchOutdated)
-}
+EVENTS: dict[str, type[Event]] = {event.__name__: event for event in (ItemsChanged, ReviewQueueChanged, SearchOutdated)}

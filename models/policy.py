@@ -115,14 +115,19 @@ class PolicyValues(Values):
 
     title: str = Field(min_length=2, max_length=300, description="Title (标题)")
     summary: str = Field(default="", max_length=2000, description="Summary in plain words (摘要)")
-    issuers: list[str] = Field(min_length=1, sa_type=TEXTS, description="Issuing bodies, the leading one first (发文机关)")
+    issuers: list[str] = Field(
+        min_length=1, sa_type=TEXTS, description="Issuing bodies, the leading one first (发文机关)"
+    )
     document_no: str | None = Field(default=None, max_length=100, description="Document number, normalised (文号)")
     level: PolicyLevel = Field(sa_type=choice(PolicyLevel, "level"), description="Level of government (层级)")
     kind: PolicyKind = Field(sa_type=choice(PolicyKind, "kind"), description="Kind of document (政策类型)")
     topic: str = Field(default="", max_length=200, description="Topic (主题)")
     region: str = Field(default="上海市", max_length=100, description="Where it applies, in words (适用区域)")
     department_code: str | None = Field(
-        default=None, foreign_key="department.code", index=True, description="Issuing department of this city (发布部门)"
+        default=None,
+        foreign_key="department.code",
+        index=True,
+        description="Issuing department of this city (发布部门)",
     )
     districts: list[str] = Field(
         default_factory=list, sa_type=TEXTS, description="Codes of the districts it applies to; empty: all (适用区)"
@@ -139,7 +144,9 @@ class PolicyValues(Values):
     conditions: list[Condition] = Field(
         default_factory=list, sa_type=JSON, description="Machine-checkable conditions (条件)"
     )
-    exclusions: list[str] = Field(default_factory=list, sa_type=TEXTS, description="What excludes an applicant (负面条件)")
+    exclusions: list[str] = Field(
+        default_factory=list, sa_type=TEXTS, description="What excludes an applicant (负面条件)"
+    )
     support_kinds: list[SupportKind] = Field(default_factory=list, sa_type=TEXTS, description="How it helps (支持方式)")
     amount_min: Decimal | None = Field(
         default=None, ge=0, sa_type=Numeric(16, 2), description="Least amount in yuan (最低金额)"
@@ -172,10 +179,15 @@ class PolicyValues(Values):
     effective_from: date | None = Field(default=None, description="First day in force (生效日期)")
     effective_to: date | None = Field(default=None, description="Last day in force (失效日期)")
     validity: PolicyValidity = Field(
-        default=PolicyValidity.VALID, sa_type=choice(PolicyValidity, "validity"), description="Whether it is in force (时效性)"
+        default=PolicyValidity.VALID,
+        sa_type=choice(PolicyValidity, "validity"),
+        description="Whether it is in force (时效性)",
     )
     interprets_id: UUID | None = Field(
-        default=None, foreign_key="policy.id", index=True, description="The policy that this interpretation explains (所解读的政策)"
+        default=None,
+        foreign_key="policy.id",
+        index=True,
+        description="The policy that this interpretation explains (所解读的政策)",
     )
     source: str = Field(default="", max_length=200, description="Where it was taken from (来源)")
     source_id: str | None = Field(default=None, max_length=200, description="Its key at the source (来源编号)")
@@ -195,11 +207,17 @@ class PolicyValues(Values):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        for low, high in (("amount_min", "amount_max"), ("apply_start", "apply_end"), ("effective_from", "effective_to")):
+        for low, high in (
+            ("amount_min", "amount_max"),
+            ("apply_start", "apply_end"),
+            ("effective_from", "effective_to"),
+        ):
             first, last = getattr(self, low), getattr(self, high)
             if first is not None and last is not None and first > last:
                 raise ValueError(f"{low} 不能晚于或大于 {high} ({low} must not exceed {high})")
-        if (self.interprets_id is not None) != (self.kind is PolicyKind.INTERPRETATION) and self.interprets_id is not None:
+        if (self.interprets_id is not None) != (
+            self.kind is PolicyKind.INTERPRETATION
+        ) and self.interprets_id is not None:
             raise ValueError("只有政策解读可以指向所解读的政策 (only an interpretation explains a policy)")
         return self
 
@@ -236,5 +254,3 @@ class Policy(PolicyValues, Managed, table=True):
     issuer: str | None = Field(
         default=None, sa_type=Text, sa_column_args=[Computed("issuers[1]")], description="Leading issuer (发布部门)"
     )
-
-

@@ -95,9 +95,13 @@ class Revision(Row, table=True):
     )
     author_id: UUID = Field(foreign_key="account.id", description="Who wrote it (作者)")
     author_name: str = Field(default="", description="Name of who wrote it (作者姓名)")
-    submitted_at: datetime | None = Field(default=None, sa_type=UTC_TIME, description="When it was submitted (提交时间)")
+    submitted_at: datetime | None = Field(
+        default=None, sa_type=UTC_TIME, description="When it was submitted (提交时间)"
+    )
     publish_at: datetime | None = Field(
-        default=None, sa_type=UTC_TIME, description="Business time at which it is to appear; null: on approval (定时发布时间)"
+        default=None,
+        sa_type=UTC_TIME,
+        description="Business time at which it is to appear; null: on approval (定时发布时间)",
     )
     reviewer_id: UUID | None = Field(default=None, foreign_key="account.id", description="Who decided (审核人)")
     reviewer_name: str | None = Field(default=None, description="Name of who decided (审核人姓名)")

@@ -48,7 +48,7 @@ FILTERS: Filters = {
 }
 
 
-async def article(info: Info, id: Annotated[ID, about(description="Its global id (文章标识)")]) -> Any:  # noqa: A002
+async def article(info: Info, id: Annotated[ID, about(description="Its global id (文章标识)")]) -> Any:
     """One article (文章), null where there is none or it is not published."""
     key = parse_global_id(id)
     return await info.context.load.article.load(key[1]) if key and key[0] == "article" else None
@@ -57,7 +57,7 @@ async def article(info: Info, id: Annotated[ID, about(description="Its global id
 async def articles(
     info: Info,
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: ArticleOrder = ArticleOrder.NEWEST,
 ) -> Page:
     """Articles (文章) of all stores and the platform's own news."""
@@ -69,7 +69,7 @@ async def articles_of_store(
     viewer: Viewer,
     keys: Sequence[UUID],
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: ArticleOrder = ArticleOrder.NEWEST,
 ) -> Mapping[UUID, Page]:
     """Articles in the store's columns (栏目文章)."""
@@ -81,7 +81,7 @@ async def article_save(
     info: Info,
     values: Mapping[str, Any],
     id: str | None = None,
-    unless_changed_since: Any = None,  # noqa: A002
+    unless_changed_since: Any = None,
 ) -> Any:
     """Writes the open draft of an article, or begins a new one (文章存储). The public sees it after review."""
     return await save(info, ARTICLE, values, id, unless_changed_since)

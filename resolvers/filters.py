@@ -20,7 +20,9 @@ def one_of(column: ColumnElement[Any]) -> Callable[[Sequence[Any]], ColumnElemen
     return lambda values: column == any_(cast(literal(list(values), ARRAY(Text)), ARRAY(Text)))
 
 
-def overlaps(column: ColumnElement[Any], *, empty_means_all: bool = False) -> Callable[[Sequence[Any]], ColumnElement[bool]]:
+def overlaps(
+    column: ColumnElement[Any], *, empty_means_all: bool = False
+) -> Callable[[Sequence[Any]], ColumnElement[bool]]:
     """The array column shares a value with the given ones, or is empty where empty stands for all."""
 
     def condition(values: Sequence[Any]) -> ColumnElement[bool]:

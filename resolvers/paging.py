@@ -83,7 +83,9 @@ class Order:
     def apply(self, statement: Select[Any], window: Window) -> Select[Any]:
         """Adds sort columns, start and one row more than asked, which tells whether there is a next page."""
         if window.cursor is not None:
-            start = tuple_(*(literal(value, key.type) for value, key in zip(self.values(window.cursor), self.keys, strict=True)))
+            start = tuple_(
+                *(literal(value, key.type) for value, key in zip(self.values(window.cursor), self.keys, strict=True))
+            )
             position = tuple_(*self.keys)
             statement = statement.where(position < start if self.descending != window.backward else position > start)
         falling = self.descending != window.backward
@@ -131,7 +133,9 @@ class Page:
         }
 
 
-def to_page(rows: Sequence[Mapping[str, Any]], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> Page:
+def to_page(
+    rows: Sequence[Mapping[str, Any]], order: Order, window: Window, count: Callable[[], Awaitable[int]]
+) -> Page:
     """Makes a page of the rows that `Order.apply` fetched."""
     more = len(rows) > window.size
     shown = list(rows[: window.size])
@@ -163,7 +167,11 @@ async def pages(
 ) -> dict[Any, Page]:
     """Pages of a nested connection: one LATERAL statement for all parents, whose keys stand in `key`."""
     kind = Uuid() if isinstance(key.type, Uuid) else Text()
-    parents = func.unnest(cast(bindparam("keys", list(keys), type_=ARRAY(kind)), ARRAY(kind))).table_valued("key").render_derived()
+    parents = (
+        func.unnest(cast(bindparam("keys", list(keys), type_=ARRAY(kind)), ARRAY(kind)))
+        .table_valued("key")
+        .render_derived()
+    )
     each = order.apply(statement.where(key == parents.c.key), window).lateral("each")
     rows = await fetch(select(each).select_from(parents.join(each, true())))
     groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
@@ -194,4 +202,3 @@ class _Totals:
 
     async def _fetch(self) -> dict[Any, int]:
         return {row[0]: row[1] for row in await fetch(self._statement)}
-

@@ -24,5 +24,3 @@ async def clock_set(info: Info, now: datetime) -> Any:
         await platform.move_clock(uow, now)
         await publishing.publish_due(uow)
     return clock.now()
-
-

@@ -82,19 +82,21 @@ FILTERS: Filters = {
 }
 
 
-async def policy(info: Info, id: Annotated[ID, about(description="Its global id (政策标识)")]) -> Any:  # noqa: A002
+async def policy(info: Info, id: Annotated[ID, about(description="Its global id (政策标识)")]) -> Any:
     """One policy (政策), null where there is none or it is not published."""
     key = parse_global_id(id)
     return await info.context.load.policy.load(key[1]) if key and key[0] == "policy" else None
 
 
-async def policies(info: Info, window: Window, filter: Mapping[str, Any] | None = None, order_by: PolicyOrder = PolicyOrder.NEWEST) -> Page:  # noqa: A002
+async def policies(
+    info: Info, window: Window, filter: Mapping[str, Any] | None = None, order_by: PolicyOrder = PolicyOrder.NEWEST
+) -> Page:
     """The policy library (政策知识库)."""
     statement = visible(Policy, info.context.viewer).where(*where(FILTERS, filter))
     return await page(statement, ORDERS[order_by], window)
 
 
-async def today_declarations(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+async def today_declarations(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
     """Calls for applications that are open today in Shanghai, the earliest deadline first (今日申报)."""
     statement = visible(Policy, info.context.viewer).where(
         P.kind == PolicyKind.DECLARATION, _status_is([ApplicationStatus.OPEN]), *where(FILTERS, filter)
@@ -125,8 +127,10 @@ def application_status(row: Parent[Any]) -> ApplicationStatus | None:
 
 
 async def policy_save(
-    info: Info, values: Mapping[str, Any], id: str | None = None, unless_changed_since: Any = None  # noqa: A002
+    info: Info,
+    values: Mapping[str, Any],
+    id: str | None = None,
+    unless_changed_since: Any = None,
 ) -> Any:
     """Writes the open draft of a policy, or begins a new one (政策存储). The public sees it after review."""
     return await save(info, POLICY, values, id, unless_changed_since)
-

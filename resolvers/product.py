@@ -83,7 +83,7 @@ FILTERS: Filters = {
 }
 
 
-async def product(info: Info, id: Annotated[ID, about(description="Its global id (产品标识)")]) -> Any:  # noqa: A002
+async def product(info: Info, id: Annotated[ID, about(description="Its global id (产品标识)")]) -> Any:
     """One service product (服务产品), null where there is none or it is not published."""
     key = parse_global_id(id)
     return await info.context.load.product.load(key[1]) if key and key[0] == "product" else None
@@ -92,7 +92,7 @@ async def product(info: Info, id: Annotated[ID, about(description="Its global id
 async def products(
     info: Info,
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: ProductOrder = ProductOrder.NEWEST,
 ) -> Page:
     """Service products (服务产品) of all stores."""
@@ -104,7 +104,7 @@ async def products_of_store(
     viewer: Viewer,
     keys: Sequence[UUID],
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: ProductOrder = ProductOrder.NEWEST,
 ) -> Mapping[UUID, Page]:
     """Service products that the store offers (服务产品)."""
@@ -121,7 +121,7 @@ async def product_save(
     info: Info,
     values: Mapping[str, Any],
     id: str | None = None,
-    unless_changed_since: Any = None,  # noqa: A002
+    unless_changed_since: Any = None,
 ) -> Any:
     """Writes the open draft of a product, or begins a new one (产品存储). The public sees it after review."""
     return await save(info, PRODUCT, values, id, unless_changed_since)

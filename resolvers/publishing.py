@@ -72,7 +72,7 @@ def _revision_id(text: str) -> UUID:
     return key
 
 
-async def revision(info: Info, id: Annotated[ID, about(description="Its global id (版本标识)")]) -> Any:  # noqa: A002
+async def revision(info: Info, id: Annotated[ID, about(description="Its global id (版本标识)")]) -> Any:
     """One revision (版本) of an item, for its author, its managers and its reviewers."""
     kind, key = parse_global_id(id) or ("", None)
     return await info.context.load.revision.load(key) if key and kind == "revision" else None
@@ -81,7 +81,7 @@ async def revision(info: Info, id: Annotated[ID, about(description="Its global i
 async def revisions(
     info: Info,
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: RevisionOrder = RevisionOrder.NEWEST,
 ) -> Page:
     """Revisions that the viewer wrote, manages or reviews (版本列表)."""
@@ -89,12 +89,12 @@ async def revisions(
     return await page(statement, ORDERS[order_by], window)
 
 
-async def review_queue(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+async def review_queue(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
     """The one work list of reviewers over everything that waits, the longest waiting first (待办)."""
     return await page(_queue(info, filter), QUEUE, window)
 
 
-def _queue(info: Info, filter: Mapping[str, Any] | None = None) -> Any:  # noqa: A002
+def _queue(info: Info, filter: Mapping[str, Any] | None = None) -> Any:
     viewer = info.context.viewer
     places = reviewed_places(viewer)
     statement = visible(Revision, viewer).where(R.state == RevisionState.PENDING_REVIEW, *where(FILTERS, filter))
@@ -168,7 +168,7 @@ async def save(info: Info, kind: Kind, values: Mapping[str, Any], text: str | No
     return await info.context.load.revision.load(key)
 
 
-async def revision_submit(info: Info, id: str, confirm_words: bool = False, publish_at: datetime | None = None) -> Any:  # noqa: A002
+async def revision_submit(info: Info, id: str, confirm_words: bool = False, publish_at: datetime | None = None) -> Any:
     """Hands a draft to the reviewers (提交审核)."""
     key = _revision_id(id)
     async with write(info) as uow:
@@ -176,7 +176,7 @@ async def revision_submit(info: Info, id: str, confirm_words: bool = False, publ
     return await info.context.load.revision.load(key)
 
 
-async def revision_review(info: Info, id: str, decision: Decision, remark: str | None = None) -> Any:  # noqa: A002
+async def revision_review(info: Info, id: str, decision: Decision, remark: str | None = None) -> Any:
     """Decides on a revision that waits: publish it, or send it back with a reason (审核)."""
     key, viewer = _revision_id(id), info.context.viewer
     async with write(info) as uow:
@@ -187,7 +187,7 @@ async def revision_review(info: Info, id: str, decision: Decision, remark: str |
     return await info.context.load.revision.load(key)
 
 
-async def revision_withdraw(info: Info, id: str) -> Any:  # noqa: A002
+async def revision_withdraw(info: Info, id: str) -> Any:
     """Gives an open revision up; what the public sees stays (撤回)."""
     key = _revision_id(id)
     async with write(info) as uow:
@@ -195,7 +195,7 @@ async def revision_withdraw(info: Info, id: str) -> Any:  # noqa: A002
     return await info.context.load.revision.load(key)
 
 
-async def item_take_offline(info: Info, id: str, reason: str) -> Any:  # noqa: A002
+async def item_take_offline(info: Info, id: str, reason: str) -> Any:
     """Hides a published item from the public, with a reason (下线)."""
     kind, key = _item(id)
     async with write(info) as uow:
@@ -203,7 +203,7 @@ async def item_take_offline(info: Info, id: str, reason: str) -> Any:  # noqa: A
     return await _managed(info, kind, key)
 
 
-async def item_republish(info: Info, id: str) -> Any:  # noqa: A002
+async def item_republish(info: Info, id: str) -> Any:
     """Shows an offline item again as it was approved (重新发布)."""
     kind, key = _item(id)
     async with write(info) as uow:
@@ -216,7 +216,7 @@ async def _managed(info: Info, kind: Kind, key: UUID) -> Any:
     return row and {**row, "__typename": kind.table.__name__}
 
 
-async def item_opened(info: Info, id: str, visit_id: str) -> bool:  # noqa: A002
+async def item_opened(info: Info, id: str, visit_id: str) -> bool:
     """Counts an opening of an item, once for each visit; a query never counts (浏览量)."""
     kind, key = _item(id)
     if await getattr(info.context.load, kind.name).load(key) is None:
@@ -224,4 +224,3 @@ async def item_opened(info: Info, id: str, visit_id: str) -> bool:  # noqa: A002
     async with write(info) as uow:
         await visits.count(uow, kind, key, visit_id)
     return True
-

@@ -102,7 +102,7 @@ async def search(
     info: Info,
     query: str,
     types: Sequence[SearchType] | None = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: SearchOrder = SearchOrder.RELEVANCE,
     first: int | None = None,
     after: str | None = None,
@@ -151,7 +151,7 @@ async def _page(info: Info, results: Results, offset: int, size: int) -> Found:
             for name, values in results.facets.items()
         ],
         page_info={
-            "has_next_page": reached < results.total and 0 < len(results.hits) and reached < MAX_OFFSET,
+            "has_next_page": reached < results.total and len(results.hits) > 0 and reached < MAX_OFFSET,
             "has_previous_page": offset > 0,
             "start_cursor": edges[0]["cursor"] if edges else None,
             "end_cursor": edges[-1]["cursor"] if edges else None,
@@ -163,7 +163,12 @@ async def _page(info: Info, results: Results, offset: int, size: int) -> Found:
 async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
     """The rows behind the hits, through the row gate: what was hidden since it was indexed is left out."""
     nodes = []
-    for kind, name in ((SearchType.POLICY, "policy"), (SearchType.STORE, "store"), (SearchType.PRODUCT, "product"), (SearchType.ARTICLE, "article")):
+    for kind, name in (
+        (SearchType.POLICY, "policy"),
+        (SearchType.STORE, "store"),
+        (SearchType.PRODUCT, "product"),
+        (SearchType.ARTICLE, "article"),
+    ):
         keys = [parsed[1] for hit in hits if hit.type is kind and (parsed := parse_global_id(hit.id))]
         rows = await getattr(info.context.load, name).load_many(keys) if keys else []
         nodes += [(global_id(name, row["id"]), {**row, "__typename": TYPES[kind][0].__name__}) for row in rows if row]
@@ -186,7 +191,9 @@ async def _from_titles(info: Info, question: Query) -> Results:
     order = select(found, func.count().over().label("total")).order_by(found.c.published_at.desc(), found.c.id.desc())
     rows = await fetch(order.limit(question.limit).offset(question.offset))
     hits = tuple(
-        Hit(global_id(row["type"].lower(), row["id"]), SearchType(row["type"]), 0.0, (Highlight("title", row["title"]),))
+        Hit(
+            global_id(row["type"].lower(), row["id"]), SearchType(row["type"]), 0.0, (Highlight("title", row["title"]),)
+        )
         for row in rows
     )
     return Results(hits, rows[0]["total"] if rows else 0, degraded=True)
@@ -196,7 +203,9 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ApiError(ErrorCode.BAD_USER_INPUT, "The query is not Unicode text (检索词不是有效文本)", argument="query") from error
+        raise ApiError(
+            ErrorCode.BAD_USER_INPUT, "The query is not Unicode text (检索词不是有效文本)", argument="query"
+        ) from error
     return text
 
 
@@ -210,9 +219,9 @@ def _offset(after: str | None) -> int:
     try:
         name, position = orjson.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
     except (ValueError, TypeError) as error:
-        raise ApiError(ErrorCode.BAD_USER_INPUT, "The cursor is not one of this list (游标与该列表不符)", argument="after") from error
+        raise ApiError(
+            ErrorCode.BAD_USER_INPUT, "The cursor is not one of this list (游标与该列表不符)", argument="after"
+        ) from error
     if name != "search" or not isinstance(position, int) or not 0 <= position <= MAX_OFFSET:
         raise ApiError(ErrorCode.BAD_USER_INPUT, "Pages reach 1,000 hits deep (最多翻阅 1000 条)", argument="after")
     return position
-
-

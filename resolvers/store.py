@@ -61,7 +61,7 @@ def _offers(viewer: Viewer, codes: Sequence[str]) -> ColumnElement[bool]:
     return S.id.in_(visible(Product, viewer, P.store_id).where(product_reads.in_categories(codes)))
 
 
-async def store(info: Info, id: Annotated[ID, about(description="Its global id (店铺标识)")]) -> Any:  # noqa: A002
+async def store(info: Info, id: Annotated[ID, about(description="Its global id (店铺标识)")]) -> Any:
     """One store (店铺), null where there is none or it is not published."""
     key = parse_global_id(id)
     return await info.context.load.store.load(key[1]) if key and key[0] == "store" else None
@@ -70,7 +70,7 @@ async def store(info: Info, id: Annotated[ID, about(description="Its global id (
 async def stores(
     info: Info,
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: StoreOrder = StoreOrder.NEWEST,
 ) -> Page:
     """Stores (店铺); with `kinds` the directory of the flagship stores of departments and districts."""
@@ -100,7 +100,7 @@ async def policies(
     viewer: Viewer,
     keys: Sequence[UUID],
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: PolicyOrder = PolicyOrder.NEWEST,
 ) -> Mapping[UUID, Page]:
     """Policies of a flagship store: those that its department issued or that name its district (政策服务).
@@ -123,7 +123,7 @@ async def subordinate_products(
     viewer: Viewer,
     keys: Sequence[UUID],
     window: Window,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002
+    filter: Mapping[str, Any] | None = None,
     order_by: ProductOrder = ProductOrder.NEWEST,
 ) -> Mapping[UUID, Page]:
     """Products of the institutions below a department, shown in its flagship store (下属部门运营信息).
@@ -145,7 +145,7 @@ async def store_save(
     info: Info,
     values: Mapping[str, Any],
     id: str | None = None,
-    unless_changed_since: Any = None,  # noqa: A002
+    unless_changed_since: Any = None,
 ) -> Any:
     """Writes the open draft of a store, or begins a new one (店铺装修). The public sees it after review."""
     return await save(info, STORES, values, id, unless_changed_since)

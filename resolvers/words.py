@@ -31,13 +31,13 @@ WORD_FILTERS: Filters = {
 EXCEPTION_FILTERS: Filters = {"keyword": text_in(E.phrase)}
 
 
-async def sensitive_word_library(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+async def sensitive_word_library(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
     """The words that publishing forms point out, added last first (敏感字库)."""
     statement = visible(SensitiveWord, info.context.viewer).where(*where(WORD_FILTERS, filter))
     return await page(statement, WORDS, window)
 
 
-async def sensitive_exceptions(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:  # noqa: A002
+async def sensitive_exceptions(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
     """The phrases in which sensitive words are harmless, added last first (例外词)."""
     statement = visible(SensitiveException, info.context.viewer).where(*where(EXCEPTION_FILTERS, filter))
     return await page(statement, EXCEPTIONS, window)
@@ -50,7 +50,7 @@ def _key(text: str, kind: str) -> UUID:
     return key
 
 
-async def sensitive_word_save(info: Info, id: str | None = None, **values: Any) -> Any:  # noqa: A002
+async def sensitive_word_save(info: Info, id: str | None = None, **values: Any) -> Any:
     """Adds a word to the library, or changes one (敏感字采集与修改)."""
     target = _key(id, "sensitive_word") if id is not None else None
     async with write(info) as uow:
@@ -58,7 +58,7 @@ async def sensitive_word_save(info: Info, id: str | None = None, **values: Any) 
     return await info.context.load.sensitive_word.load(key)
 
 
-async def sensitive_word_delete(info: Info, id: str) -> ID:  # noqa: A002
+async def sensitive_word_delete(info: Info, id: str) -> ID:
     """Takes a word out of the library (删除敏感字)."""
     key = _key(id, "sensitive_word")
     async with write(info) as uow:
@@ -66,7 +66,7 @@ async def sensitive_word_delete(info: Info, id: str) -> ID:  # noqa: A002
     return ID(id)
 
 
-async def sensitive_exception_save(info: Info, id: str | None = None, **values: Any) -> Any:  # noqa: A002
+async def sensitive_exception_save(info: Info, id: str | None = None, **values: Any) -> Any:
     """Adds a phrase in which words are harmless, or changes one (例外词维护)."""
     target = _key(id, "sensitive_exception") if id is not None else None
     async with write(info) as uow:
@@ -74,7 +74,7 @@ async def sensitive_exception_save(info: Info, id: str | None = None, **values: 
     return await info.context.load.sensitive_exception.load(key)
 
 
-async def sensitive_exception_delete(info: Info, id: str) -> ID:  # noqa: A002
+async def sensitive_exception_delete(info: Info, id: str) -> ID:
     """Takes an exception out of the library (删除例外词)."""
     key = _key(id, "sensitive_exception")
     async with write(info) as uow:

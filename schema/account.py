@@ -8,8 +8,8 @@ import models
 from auth.viewer import Level, Role
 from resolvers import account as resolvers
 from resolvers.loaders import Loaders
-from schema.area import Department, District
 from schema.acts import mutation
+from schema.area import Department, District
 from schema.base import ID, Node, entity, field, related
 from schema.enums import describe_enum
 
@@ -52,7 +52,9 @@ class Account(Node):
     level: Level = field(resolvers.account_level)
     roles: list[Role]
     district: District | None = related(Loaders.district, by="district_code", about="District of work (所属区)")
-    department: Department | None = related(Loaders.department, by="department_code", about="Department of work (所属部门)")
+    department: Department | None = related(
+        Loaders.department, by="department_code", about="Department of work (所属部门)"
+    )
     enabled: bool
     created_at: datetime
 

@@ -53,7 +53,9 @@ class ServiceCategory:
 
     code: str = field(partner=True)
     name: str = field(partner=True)
-    parent: "ServiceCategory | None" = related(Loaders.service_category, by="parent_code", about="One level up (上级分类)")
+    parent: "ServiceCategory | None" = related(
+        Loaders.service_category, by="parent_code", about="One level up (上级分类)"
+    )
     children: list["ServiceCategory"] = related(
         Loaders.service_categories_below, by="code", about="One level down (下级分类)"
     )

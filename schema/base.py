@@ -86,27 +86,40 @@ def connection(
     about: str | None = None,
     partner: bool = False,
 ) -> Any:
-    """A Relay connection. Root: `fetch(info, window, **filters)`; nested: `by` names the parent's column and `fetch` is a
-    batch `(viewer, keys, window, **filters) -> {key: Page}`, called once for all parents.
+    """A Relay connection.
+
+    Root: `fetch(info, window, **filters) -> Page`. Nested: `by` names the parent's column and `fetch` is a batch
+    `(viewer, keys, window, **filters) -> {key: Page}`, called once for all parents.
     """
 
-    async def resolve(row: Any, info: Info, **arguments: Any) -> Page:
-        window = Window.of(*(arguments.pop(name, None) for name in ("first", "after", "last", "before")))
-        chosen = {name: plain(value) for name, value in arguments.items() if value is not None}
-        if by is None:
-            return await fetch(info, window, **chosen)  # type: ignore[no-any-return]
-        batch = partial(fetch, window=window, **chosen)
-        identity = (fetch, window, repr(sorted(chosen.items())))
-        loader = info.context.load.batched(identity, lambda viewer, keys: batch(viewer, keys))
-        return await loader.load(row[by])  # type: ignore[no-any-return]
+    async def root(info: Info, **arguments: Any) -> Any:
+        return await fetch(info, _window(arguments), **_chosen(arguments))
 
-    _sign(resolve, filter, order_by, default, nested=by is not None)
+    async def nested(row: strawberry.Parent[Any], info: Info, **arguments: Any) -> Any:
+        batch = partial(fetch, window=_window(arguments), **_chosen(arguments))
+        identity = (fetch, repr(sorted(arguments.items())))
+        return await info.context.load.batched(identity, batch).load(row[by])
+
+    resolve = root if by is None else nested
+    _sign(resolve, filter, order_by, default)
     return field(
         resolve, about=about or summary_of(fetch), access=access, cost=2, partner=partner, connection=fetch, by=by
     )
 
 
-def _sign(resolve: Any, filter_type: Any, order_type: Any, default: Any, *, nested: bool) -> None:
+WINDOW_ARGUMENTS = ("first", "after", "last", "before")
+
+
+def _window(arguments: dict[str, Any]) -> Window:
+    return Window.of(*(arguments.get(name) for name in WINDOW_ARGUMENTS))
+
+
+def _chosen(arguments: dict[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return {name: plain(value) for name, value in given.items() if name not in WINDOW_ARGUMENTS}
+
+
+def _sign(resolve: Any, filter_type: Any, order_type: Any, default: Any) -> None:
     """Gives the resolver the arguments of its connection, so that they stand in the schema."""
     arguments: dict[str, tuple[Any, Any]] = {
         "first": (Annotated[int | None, _about("At most so many, from the start (每页条数, 最多 100)")], None),
@@ -118,18 +131,13 @@ def _sign(resolve: Any, filter_type: Any, order_type: Any, default: Any, *, nest
         arguments["filter"] = (Annotated[filter_type | None, _about("What to keep (筛选)")], None)
     if order_type is not None:
         arguments["order_by"] = (Annotated[order_type, _about("How to sort (排序)")], default)
-    parameters = [
-        inspect.Parameter("row", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=strawberry.Parent[Any]),
-        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
-        *(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=value)
-            for name, (kind, value) in arguments.items()
-        ),
+    own = [each for each in inspect.signature(resolve).parameters.values() if each.name != "arguments"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=value)
+        for name, (kind, value) in arguments.items()
     ]
-    if not nested:
-        parameters[0] = inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any)
-    resolve.__signature__ = inspect.Signature(parameters, return_annotation=Page)
-    resolve.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": Page}
+    resolve.__signature__ = inspect.Signature([*own, *added], return_annotation=Page)
+    resolve.__annotations__ = {each.name: each.annotation for each in (*own, *added)} | {"return": Page}
 
 
 def _about(text: str) -> Any:
@@ -137,7 +145,7 @@ def _about(text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """An input as plain data: what was not given is left out, so that a service sees the difference between null and absent."""
+    """An input as plain data. What was not given is left out, so that null and absent differ for a service."""
     if hasattr(value, "__strawberry_definition__") and not isinstance(value, Enum):
         given = {name: getattr(value, name) for name in value.__dict__}
         return {name: plain(each) for name, each in given.items() if each is not strawberry.UNSET}
@@ -156,7 +164,9 @@ class Node:
 ENTITIES: dict[str, tuple[str, Loader[Any]]] = {}
 
 
-def entity(model: type[SQLModel], loader: Loader[Any], *, keys: tuple[str, ...] = ("id",)) -> Callable[[type[T]], type[T]]:
+def entity(
+    model: type[SQLModel], loader: Loader[Any], *, keys: tuple[str, ...] = ("id",)
+) -> Callable[[type[T]], type[T]]:
     """The type of a table's rows: a Relay node and a federation entity, with the columns' descriptions."""
 
     def decorate(cls: type[T]) -> type[T]:
@@ -167,7 +177,7 @@ def entity(model: type[SQLModel], loader: Loader[Any], *, keys: tuple[str, ...] 
             return ID(global_id(kind, row["id"]))
 
         cls.id = strawberry.field(resolver=own_id, description="Readable global id (全局标识)")  # type: ignore[attr-defined]
-        cls.__annotations__ = {"id": ID, **cls.__dict__.get("__annotations__", {})}
+        cls.__annotations__ = {"id": ID, **inspect.get_annotations(cls)}
         cls.resolve_reference = classmethod(partial(_resolve_reference, kind))  # type: ignore[attr-defined]
         return described(model, keys=keys)(cls)
 
@@ -188,7 +198,7 @@ def described(model: type[Any], *, keys: tuple[str, ...] = ()) -> Callable[[type
 
 def _describe(cls: type[Any], model: type[Any]) -> None:
     columns = model.model_fields
-    for name in cls.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         declared = cls.__dict__.get(name)
         if isinstance(declared, StrawberryField):
             if declared.description is None and name in columns:
@@ -250,4 +260,6 @@ class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The rows of the page (本页内容)")
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors (本页内容与游标)")
     page_info: PageInfo = strawberry.field(description="Where the page stands (分页信息)")
-    total_count: int = strawberry.field(resolver=_total_count, description="Rows in all pages, counted when asked for (总数)")
+    total_count: int = strawberry.field(
+        resolver=_total_count, description="Rows in all pages, counted when asked for (总数)"
+    )

@@ -45,7 +45,9 @@ class Policy(ManagedContent):
     kind: PolicyKind = field(partner=True)
     topic: str
     region: str
-    department: Department | None = related(Loaders.department, by="department_code", about="Issuing department (发布部门)")
+    department: Department | None = related(
+        Loaders.department, by="department_code", about="Issuing department (发布部门)"
+    )
     districts: list[District] = related(Loaders.district, by="districts", about="Where it applies; empty: all (适用区)")
     industries: list[Industry] = related(Loaders.industry, by="industries", about="Industries; empty: all (适用行业)")
     enterprise_sizes: list[EnterpriseSize]
@@ -76,7 +78,9 @@ class Policy(ManagedContent):
     effective_from: date | None
     effective_to: date | None
     validity: PolicyValidity = field(partner=True)
-    interprets: "Policy | None" = related(Loaders.policy, by="interprets_id", about="The policy it explains (所解读的政策)")
+    interprets: "Policy | None" = related(
+        Loaders.policy, by="interprets_id", about="The policy it explains (所解读的政策)"
+    )
     interpretations: "Connection[Policy]" = connection(resolvers.interpretations, by="id")
     source: str
     source_id: str | None
@@ -101,8 +105,12 @@ class PolicyFilter:
     levels: list[PolicyLevel] | None = strawberry.field(default=None, description="Levels of government (层级)")
     kinds: list[PolicyKind] | None = strawberry.field(default=None, description="Kinds of document (政策类型)")
     validities: list[PolicyValidity] | None = strawberry.field(default=None, description="Validity (时效性)")
-    departments: list[str] | None = strawberry.field(default=None, description="Codes of issuing departments (发布部门)")
-    districts: list[str] | None = strawberry.field(default=None, description="Codes of districts it applies to (适用区)")
+    departments: list[str] | None = strawberry.field(
+        default=None, description="Codes of issuing departments (发布部门)"
+    )
+    districts: list[str] | None = strawberry.field(
+        default=None, description="Codes of districts it applies to (适用区)"
+    )
     industries: list[str] | None = strawberry.field(default=None, description="Codes of industries (适用行业)")
     enterprise_sizes: list[EnterpriseSize] | None = strawberry.field(default=None, description="Sizes (适用规模)")
     enterprise_tags: list[str] | None = strawberry.field(default=None, description="Qualifications (适用标签)")
@@ -112,7 +120,9 @@ class PolicyFilter:
     )
     issued_year: int | None = strawberry.field(default=None, description="Year of issue (发文年份)")
     document_no: str | None = strawberry.field(default=None, description="Document number in any spelling (文号)")
-    amount_at_least: Decimal | None = strawberry.field(default=None, description="Greatest amount at least, yuan (金额)")
+    amount_at_least: Decimal | None = strawberry.field(
+        default=None, description="Greatest amount at least, yuan (金额)"
+    )
 
 
 @strawberry.input

@@ -113,7 +113,9 @@ class RevisionFilter:
     kinds: list[str] | None = strawberry.field(default=None, description="Kinds of item, such as policy (内容类型)")
     states: list[RevisionState] | None = strawberry.field(default=None, description="Where they stand (状态)")
     keyword: str | None = strawberry.field(default=None, description="Text in the title (关键词)")
-    districts: list[str] | None = strawberry.field(default=None, description="Codes of districts that own the item (所属区)")
+    districts: list[str] | None = strawberry.field(
+        default=None, description="Codes of districts that own the item (所属区)"
+    )
     submitted_before: datetime | None = strawberry.field(default=None, description="Waiting since before (提交早于)")
     item: ID | None = strawberry.field(default=None, description="Revisions of one item (内容)")
 
@@ -172,27 +174,37 @@ class ItemOpenedInput:
 class Query:
     revision: Revision | None = field(resolvers.revision, access="signed_in")
     revisions: Connection[Revision] = connection(
-        resolvers.revisions, filter=RevisionFilter, order_by=RevisionOrder, default=RevisionOrder.NEWEST, access="signed_in"
+        resolvers.revisions,
+        filter=RevisionFilter,
+        order_by=RevisionOrder,
+        default=RevisionOrder.NEWEST,
+        access="signed_in",
     )
-    review_queue: Connection[Revision] = connection(resolvers.review_queue, filter=RevisionFilter, access="content.review")
+    review_queue: Connection[Revision] = connection(
+        resolvers.review_queue, filter=RevisionFilter, access="content.review"
+    )
     review_queue_size: int = field(resolvers.review_queue_size, access="content.review", cost=2)
     sensitive_words: list[SensitiveMatch] = field(resolvers.sensitive_words, access="content.write", cost=5)
 
 
 @strawberry.type
 class Mutation:
-    revision_submit = mutation(resolvers.revision_submit, RevisionSubmitInput, access="content.write", revision=Revision)
-    revision_review = mutation(resolvers.revision_review, RevisionReviewInput, access="content.review", revision=Revision)
+    revision_submit = mutation(
+        resolvers.revision_submit, RevisionSubmitInput, access="content.write", revision=Revision
+    )
+    revision_review = mutation(
+        resolvers.revision_review, RevisionReviewInput, access="content.review", revision=Revision
+    )
     revision_withdraw = mutation(
         resolvers.revision_withdraw, RevisionWithdrawInput, access="content.write", revision=Revision
     )
     item_take_offline = mutation(
         resolvers.item_take_offline, ItemTakeOfflineInput, access="content.manage", item=ManagedContent
     )
-    item_republish = mutation(resolvers.item_republish, ItemRepublishInput, access="content.manage", item=ManagedContent)
+    item_republish = mutation(
+        resolvers.item_republish, ItemRepublishInput, access="content.manage", item=ManagedContent
+    )
     item_opened = mutation(resolvers.item_opened, ItemOpenedInput, access="public", counted=bool)
-
-
 
 
 @strawberry.type

@@ -95,7 +95,9 @@ class SearchFilter:
     district: list[str] | None = strawberry.field(default=None, description="Codes of districts (区)")
     department: list[str] | None = strawberry.field(default=None, description="Codes of departments (部门)")
     category: list[str] | None = strawberry.field(default=None, description="Codes of service categories (服务分类)")
-    price_kind: list[PriceKind] | None = strawberry.field(default=None, description="How products are paid for (收费方式)")
+    price_kind: list[PriceKind] | None = strawberry.field(
+        default=None, description="How products are paid for (收费方式)"
+    )
     nature: list[ProductNature] | None = strawberry.field(default=None, description="Public or professional (服务性质)")
     column: list[StoreColumn] | None = strawberry.field(default=None, description="Columns of articles (栏目)")
     store_kind: list[StoreKind] | None = strawberry.field(default=None, description="Kinds of store (店铺类型)")

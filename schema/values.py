@@ -23,7 +23,9 @@ def values_type(model: type[SQLModel]) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         for name, column in model.model_fields.items():
             cls.__annotations__[name] = _on_the_wire(column.annotation, part_type)
-            table, _, _ = (getattr(column, "foreign_key", None) or "").partition(".") if _is_key(column) else ("", "", "")
+            table, _, _ = (
+                (getattr(column, "foreign_key", None) or "").partition(".") if _is_key(column) else ("", "", "")
+            )
             resolver = _global_id_of(name, table) if table else None
             setattr(cls, name, strawberry.field(resolver=resolver, description=column.description))
         return described(model)(cls)

@@ -82,7 +82,9 @@ async def refresh_session(uow: UnitOfWork, refresh_token: str) -> SignedIn | Non
         raise Refused(Refusal.ACCOUNT_DISABLED, ["refresh_token"])
     replacement = secrets.token_urlsafe(32)
     await uow.execute(
-        update(SESSION).where(SESSION.c.id == session_id).values(refresh_digest=_digest(replacement), updated_at=clock.real())
+        update(SESSION)
+        .where(SESSION.c.id == session_id)
+        .values(refresh_digest=_digest(replacement), updated_at=clock.real())
     )
     return await _signed_in(account, session_id, replacement)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from kit import clock
 from kit.db import fetch
 from kit.text import plain_text
 from kit.words import Match, Word, WordList
@@ -58,5 +57,3 @@ async def find_in_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
             if isinstance(text, str):
                 found += [{"field": field, **asdict(match)} for match in matcher.find(plain_text(text))]
     return found
-
-

@@ -54,6 +54,4 @@ async def require_codes(uow: UnitOfWork, column: object, codes: list[str], field
             raise Refused(Refusal.UNKNOWN_CODE, ["values", field, number], code=code)
 
 
-POLICY = publishing.register(
-    publishing.Kind("policy", Policy, PolicyValues, title="title", owner=_owner, check=_check)
-)
+POLICY = publishing.register(publishing.Kind("policy", Policy, PolicyValues, title="title", owner=_owner, check=_check))

@@ -160,13 +160,22 @@ async def _save_over(
 def _require_fixed(kind: Kind, live: Row | None, values: Values) -> None:
     if live is None:
         return
-    broken = [Refused(Refusal.FIXED_FIELD, ["values", name]) for name in sorted(kind.fixed) if live[name] != getattr(values, name)]
+    broken = [
+        Refused(Refusal.FIXED_FIELD, ["values", name])
+        for name in sorted(kind.fixed)
+        if live[name] != getattr(values, name)
+    ]
     if broken:
         raise Refused.several(broken)
 
 
 async def submit(
-    uow: UnitOfWork, author: Viewer, revision_id: UUID, *, confirm_words: bool = False, publish_at: datetime | None = None
+    uow: UnitOfWork,
+    author: Viewer,
+    revision_id: UUID,
+    *,
+    confirm_words: bool = False,
+    publish_at: datetime | None = None,
 ) -> None:
     """Hands a draft to the reviewers. BLOCK words stop it, WARN words must be confirmed and are shown to the reviewer."""
     revision = await _mine(uow, author, revision_id)
@@ -200,7 +209,11 @@ async def submit(
 
 
 def _require_clean(words: list[dict[str, Any]], *, confirm_words: bool) -> None:
-    blocked = [Refused(Refusal.SENSITIVE_WORDS, ["values", w["field"]], words=w["word"]) for w in words if w["severity"] == "BLOCK"]
+    blocked = [
+        Refused(Refusal.SENSITIVE_WORDS, ["values", w["field"]], words=w["word"])
+        for w in words
+        if w["severity"] == "BLOCK"
+    ]
     if blocked:
         raise Refused.several(blocked)
     if words and not confirm_words:
@@ -265,7 +278,13 @@ async def republish(uow: UnitOfWork, actor: Viewer, kind: Kind, item_id: UUID) -
 
 
 async def _switch(
-    uow: UnitOfWork, actor: Viewer, kind: Kind, item_id: UUID, to: PublicationState, refusal: Refusal, reason: str | None
+    uow: UnitOfWork,
+    actor: Viewer,
+    kind: Kind,
+    item_id: UUID,
+    to: PublicationState,
+    refusal: Refusal,
+    reason: str | None,
 ) -> None:
     live = await _live(uow, kind, item_id)
     if live is None or not (may_write(actor, live["owner"]) or may_review(actor, live["owner"])):
@@ -309,7 +328,11 @@ async def publish_unreviewed(
     uow: UnitOfWork, author: Viewer, kind: Kind, item_id: UUID, values: Values, owner: str
 ) -> None:
     """Publishes without review, for imports in development and for sample data. Callers refuse it in production."""
-    stored = {"title": getattr(values, kind.title)[:300], "values": values.model_dump(mode="json"), "submitted_at": clock.now()}
+    stored = {
+        "title": getattr(values, kind.title)[:300],
+        "values": values.model_dump(mode="json"),
+        "submitted_at": clock.now(),
+    }
     revision_id = await _insert(uow, kind, item_id, owner, author, {**stored, "state": RevisionState.PENDING_REVIEW})
     revision = await uow.one(select(REVISION).where(REVISION.c.id == revision_id))
     if revision is not None:
@@ -330,8 +353,16 @@ async def _publish(uow: UnitOfWork, revision: Row) -> None:
         "offline_reason": None,
         "updated_at": clock.real(),
     }
-    new = {"id": revision["item_id"], "owner": revision["owner"], "published_at": now, "created_at": clock.real(), "view_count": 0}
-    await uow.execute(upsert(kind.columns).values({**row, **new}).on_conflict_do_update(index_elements=["id"], set_=row))
+    new = {
+        "id": revision["item_id"],
+        "owner": revision["owner"],
+        "published_at": now,
+        "created_at": clock.real(),
+        "view_count": 0,
+    }
+    await uow.execute(
+        upsert(kind.columns).values({**row, **new}).on_conflict_do_update(index_elements=["id"], set_=row)
+    )
     await uow.execute(
         update(REVISION)
         .where(REVISION.c.item_id == revision["item_id"], REVISION.c.state == RevisionState.PUBLISHED)

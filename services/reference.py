@@ -32,7 +32,12 @@ def _pick(source: Iterable[Mapping[str, str]], *names: str) -> Iterable[dict[str
 
 
 def _industry(row: Mapping[str, str]) -> dict[str, Any]:
-    return {"code": row["code"], "name": row["name"], "level": int(row["level"]), "parent_code": row["parent_code"] or None}
+    return {
+        "code": row["code"],
+        "name": row["name"],
+        "level": int(row["level"]),
+        "parent_code": row["parent_code"] or None,
+    }
 
 
 def _category(row: Mapping[str, str]) -> dict[str, Any]:
@@ -51,7 +56,16 @@ async def _add(connection: AsyncConnection, model: Any, values: Iterable[dict[st
     table: Table = model.__table__
     now = clock.real()
     for chunk in _chunks(values):
-        full = [{"id": uuid7(), "created_at": now, "updated_at": now, **({"enabled": True} if "enabled" in table.c else {}), **row} for row in chunk]
+        full = [
+            {
+                "id": uuid7(),
+                "created_at": now,
+                "updated_at": now,
+                **({"enabled": True} if "enabled" in table.c else {}),
+                **row,
+            }
+            for row in chunk
+        ]
         await connection.execute(upsert(table).values(full).on_conflict_do_nothing())
 
 

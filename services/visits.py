@@ -25,7 +25,11 @@ async def fold(uow: UnitOfWork) -> int:
     """Adds unfolded visits to the items' counts. The mark, not an id, says what is folded: late commits are not lost."""
     marked = (
         update(VISIT)
-        .where(VISIT.c.visit_id.in_(select(VISIT.c.visit_id).where(~VISIT.c.folded).limit(BATCH).with_for_update(skip_locked=True)))
+        .where(
+            VISIT.c.visit_id.in_(
+                select(VISIT.c.visit_id).where(~VISIT.c.folded).limit(BATCH).with_for_update(skip_locked=True)
+            )
+        )
         .where(~VISIT.c.folded)
         .values(folded=True)
         .returning(VISIT.c.kind, VISIT.c.item_id)

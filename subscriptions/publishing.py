@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from kit.bus import bus
+from models import topics
 from resolvers.context import Info
-from subscriptions import topics
 
 
 async def review_queue_changed(_info: Info) -> AsyncGenerator[dict[str, Any], None]:

@@ -140,7 +140,9 @@ class Api:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
 
-    async def raw(self, query: str, *, viewer: str | None = None, headers: dict[str, str] | None = None, **variables: Any) -> Answer:
+    async def raw(
+        self, query: str, *, viewer: str | None = None, headers: dict[str, str] | None = None, **variables: Any
+    ) -> Answer:
         """The whole answer, errors included."""
         sent = {**(headers or {}), **({"authorization": f"Bearer {await token(viewer)}"} if viewer else {})}
         response = await self.client.post("/graphql", json={"query": query, "variables": variables}, headers=sent)
@@ -154,7 +156,9 @@ class Api:
         data: Answer = answer["data"]
         return data
 
-    async def refusals(self, query: str, *, viewer: str | None = None, **variables: Any) -> list[tuple[str, list[str] | None]]:
+    async def refusals(
+        self, query: str, *, viewer: str | None = None, **variables: Any
+    ) -> list[tuple[str, list[str] | None]]:
         """Codes and fields of the `userErrors` of a mutation that is refused: its payload's result is null."""
         (payload,) = (await self(query, viewer=viewer, **variables)).values()
         (result,) = [value for name, value in payload.items() if name != "userErrors"]

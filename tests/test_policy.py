@@ -48,7 +48,9 @@ async def test_a_policy_appears_to_the_public_after_another_person_approves_it(a
     assert (await api(ONE, id=saved["itemId"])) == {"policy": None}
     submitted = (await api(SUBMIT, viewer="department", input={"id": saved["id"]}))["revisionSubmit"]
     assert submitted == {"revision": {"state": "PENDING_REVIEW", "words": []}, "userErrors": []}
-    reviewed = (await api(REVIEW, viewer="reviewer", input={"id": saved["id"], "decision": "APPROVE"}))["revisionReview"]
+    reviewed = (await api(REVIEW, viewer="reviewer", input={"id": saved["id"], "decision": "APPROVE"}))[
+        "revisionReview"
+    ]
     assert reviewed["revision"] == {"state": "PUBLISHED", "reviewerName": "内容审核员", "remark": None}
     policy = (await api(ONE, id=saved["itemId"]))["policy"]
     assert policy == {
