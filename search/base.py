@@ -119,8 +119,9 @@ class Query:
     facets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no client may ask: pages past MAX_OFFSET or longer than MAX_LIMIT, unknown names,
-        texts that are not Unicode (lone surrogates).
+        """Raises ValueError for what no client may ask.
+
+        That is: pages past MAX_OFFSET or longer than MAX_LIMIT, unknown names, texts with lone surrogates.
         """
         if not 0 <= self.offset <= MAX_OFFSET or not 0 <= self.limit <= MAX_LIMIT:
             raise ValueError(f"offset must be in 0..{MAX_OFFSET} and limit in 0..{MAX_LIMIT}")

@@ -151,7 +151,7 @@ def _passages(parts: Iterable[Sequence[str]]) -> list[TantivyQuery]:
 
 def _phrase(field: str, pairs: Sequence[str]) -> TantivyQuery | None:
     """The pairs in a row. Every second one is enough, as they overlap; two at least, as tantivy panics on fewer."""
-    if len(pairs) < 2:
+    if len(pairs) <= 1:
         return None
     places = sorted({*range(0, len(pairs), 2), len(pairs) - 1})
     return TantivyQuery.phrase_query(SCHEMA, field, [(place, pairs[place]) for place in places])
