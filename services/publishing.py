@@ -112,6 +112,7 @@ async def save(
         "title": getattr(values, kind.title)[:300],
         "owner": owner,
         "values": values.model_dump(mode="json"),
+        "before": published_values(kind, live),
         "state": RevisionState.DRAFT,
         "updated_at": clock.real(),
     }
