@@ -28,7 +28,7 @@ cli.add_typer(importing, name="import")
 console = Console()
 EXAMPLES = """
 [bold]Three queries to begin with[/bold] (GraphiQL opens with them):
-  {{ search(query: "专精特新 贴息", types: [POLICY], first: 3) {{ totalCount edges {{ node {{ ... on Policy {{ title }} }} }} }} }}
+  {{ search(query: "专精特新 贴息", types: [POLICY], first: 3) {{ totalCount nodes {{ ... on Policy {{ title }} }} }} }}
   {{ todayDeclarations(first: 3) {{ nodes {{ title issuer applyEnd daysLeft }} }} }}
   subscription {{ serverTime }}
 """
@@ -134,7 +134,7 @@ async def _first_steps(clock_at: datetime | None) -> None:
             "SELECT 1 FROM account LIMIT 1"
         ):
             console.print("Loading sample data …")
-            await _load_demo(lambda connection: demo.load_city(connection))
+            await _load_demo(demo.load_city)
         if clock_at is not None:
             async with unit_of_work() as uow:
                 await platform.move_clock(uow, clock_at)
@@ -183,7 +183,7 @@ def worker(
 
 
 async def _end_with(parent: int, task: "asyncio.Task[Any] | None") -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - a parent that dies tells nobody
         await asyncio.sleep(1)
     if task:
         task.cancel()

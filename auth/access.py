@@ -1,4 +1,6 @@
-"""THE table of rules: who may do what, to be read aloud. (A policy here is a government document, hence "rule".)
+"""THE table of rules: who may do what, to be read aloud.
+
+They are not called policies, since a policy here is a government document.
 
 Allowed = (level reached AND (no roles named OR one of them held)) OR own.
 """

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from kit.errors import Unauthenticated
+
 
 class Level(IntEnum):
     """The level (用户分级) of an account; each rule names the lowest one that it admits (R-ACC-07)."""
@@ -69,6 +71,13 @@ class Viewer:
     @property
     def signed_in(self) -> bool:
         return self.id is not None
+
+    @property
+    def account_id(self) -> UUID:
+        """The account's key, for what only an account can do; raises `Unauthenticated` for a visitor."""
+        if self.id is None:
+            raise Unauthenticated
+        return self.id
 
     def has(self, *roles: Role) -> bool:
         """Whether at least one of the roles is held."""

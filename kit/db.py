@@ -6,23 +6,30 @@ fetched with asyncpg; a row is an `asyncpg.Record`, read by name.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import orjson
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from kit import metrics
 from kit.settings import Settings
 
-DIALECT = PGDialect_asyncpg()
+DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 STATEMENT_TIMEOUT_MS = 15_000
 
 Observer = Callable[[str], None]
 observers: list[Observer] = []
+
+
+class Row(Protocol):
+    """A row of either pool, read by name."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Database:
@@ -101,6 +108,8 @@ def compile_sql(statement: Executable) -> tuple[str, list[Any]]:
     if not isinstance(statement, ClauseElement):
         raise TypeError(f"not a SQL statement: {statement!r}")
     compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"not a query: {statement!r}")
     parameters = compiled.params
     processors = compiled._bind_processors  # noqa: SLF001 - the only place that knows how a type is sent
     arguments = []

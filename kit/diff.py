@@ -160,7 +160,7 @@ def _without_crumbs(pieces: list[Piece]) -> Iterator[Piece]:
     """
     for index, (old, new) in enumerate(pieces):
         sides = pieces[index - 1 : index] + pieces[index + 1 : index + 2]
-        if old == new and "\n" not in old and len(sides) == 2 and _drowned(old, *sides):
+        if old == new and "\n" not in old and 0 < index < len(pieces) - 1 and _drowned(old, *sides):
             yield old, ""
             yield "", new
         else:

@@ -52,8 +52,8 @@ class AccessDenied(ApiError):
 class Refused(EscError):
     """A business rule that says no. `field` is the path in the mutation's input; `params` fill the message's blanks.
 
-    Codes and their Chinese and English texts are those of `models/refusals.py`. One exception may carry several refusals,
-    so that a form shows all of its errors at once.
+    Codes and their Chinese and English texts are those of `models/refusals.py`. One exception may carry
+    several, so that a form shows all of its errors at once.
     """
 
     def __init__(self, code: StrEnum, field: Sequence[str | int] | None = None, /, **params: Any) -> None:

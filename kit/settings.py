@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 DEVELOPMENT_SECRET = "development-only-secret-development-only-secret"  # noqa: S105 - production refuses to start with it
 MINIMUM_SECRET_LENGTH = 32
+ARGON2_MEMORY_KIB = 19_456
+ARGON2_TIME_COST = 2
 
 
 class Settings(BaseSettings):
@@ -17,7 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=False)
 
     env: Literal["development", "production"] = Field("development", alias="ESC_ENV")
-    strict: bool = Field(False, alias="ESC_STRICT")
+    strict: bool = Field(default=False, alias="ESC_STRICT")
     home: Path = Field(ROOT / ".esc", alias="ESC_HOME")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT")
@@ -38,8 +40,8 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = Field((), alias="ESC_ALLOWED_ORIGINS")
     read_pool_size: int = Field(10, alias="ESC_READ_POOL")
     write_pool_size: int = Field(10, alias="ESC_WRITE_POOL")
-    argon2_memory_kib: int = Field(19456, alias="ESC_ARGON2_MEMORY_KIB")
-    argon2_time_cost: int = Field(2, alias="ESC_ARGON2_TIME_COST")
+    argon2_memory_kib: int = Field(ARGON2_MEMORY_KIB, alias="ESC_ARGON2_MEMORY_KIB")
+    argon2_time_cost: int = Field(ARGON2_TIME_COST, alias="ESC_ARGON2_TIME_COST")
 
     @property
     def development(self) -> bool:
@@ -47,7 +49,7 @@ class Settings(BaseSettings):
 
     @property
     def hardened(self) -> bool:
-        """Whether the wire shows no more than production does: no introspection for all, no suggestions, masked errors."""
+        """Whether the wire shows no more than production does: no introspection for all, no suggestions."""
         return self.strict or not self.development
 
     @property
@@ -60,15 +62,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Self:
-        """Production never starts on a secret that is public or on OWASP-weak password hashing (`contract.md`, MLPS 8.1.4.1)."""
+        """Production never starts on a public secret or on weak password hashing (OWASP; GB/T 22239 8.1.4.1)."""
         if len(self.secret_key.get_secret_value()) < MINIMUM_SECRET_LENGTH:
             raise ValueError(f"ESC_SECRET_KEY must have at least {MINIMUM_SECRET_LENGTH} characters")
         if self.development:
             return self
         if self.secret_key.get_secret_value() == DEVELOPMENT_SECRET:
             raise ValueError("ESC_SECRET_KEY must be set in production")
-        if self.argon2_memory_kib < 19456 or self.argon2_time_cost < 2:
-            raise ValueError("ESC_ARGON2_* is below the minimum for production (19456 KiB, 2 passes)")
+        if self.argon2_memory_kib < ARGON2_MEMORY_KIB or self.argon2_time_cost < ARGON2_TIME_COST:
+            raise ValueError(f"ESC_ARGON2_* is below {ARGON2_MEMORY_KIB} KiB and {ARGON2_TIME_COST} passes")
         missing = [name for name in ("database_url", "redis_url") if not getattr(self, name)]
         if missing:
             raise ValueError(f"production needs {' and '.join(name.upper() for name in missing)}")

@@ -16,10 +16,10 @@ _local: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
 
 async def minutes_to_wait(key: str, limit: int) -> int:
-    """0 while fewer than `limit` failures were counted in the window, else whole minutes until the count is forgotten."""
+    """0 while fewer than `limit` failures were counted, else whole minutes until the count is forgotten."""
     try:
         count = int(await bus.redis.get(_name(key)) or 0)
-        seconds = await bus.redis.ttl(_name(key)) if count >= limit else 0
+        seconds = float(await bus.redis.ttl(_name(key))) if count >= limit else 0.0
     except (RedisError, OSError):
         count, until = _local_count(key)
         seconds = until - clock.real().timestamp()
@@ -30,7 +30,9 @@ async def count_failure(key: str) -> None:
     """Adds a failure; the window starts with the first one."""
     try:
         async with bus.redis.pipeline(transaction=True) as pipe:
-            await pipe.incr(_name(key)).expire(_name(key), WINDOW, nx=True).execute()
+            pipe.incr(_name(key))
+            pipe.expire(_name(key), WINDOW, nx=True)
+            await pipe.execute()
     except (RedisError, OSError):
         count, until = _local_count(key)
         _local[key] = (count + 1, until)

@@ -1,4 +1,4 @@
-"""The database's form over time. `upgrade` brings it to the newest, `drift` tells where models and migrations differ."""
+"""The database's form over time: `upgrade` brings it to the newest, `drift` tells where the models differ."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-import models
+import models  # noqa: F401 - fills SQLModel.metadata
 from kit.db import engine_url
 
 FOLDER = Path(__file__).parent
 QUEUE_TABLES = "pgqueuer"
-assert models.Policy  # noqa: S101 - importing the models fills SQLModel.metadata
 
 
 def _config(connection: Connection) -> Config:

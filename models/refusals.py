@@ -62,7 +62,7 @@ class Refusal(Labelled):
         "包含需确认的词语：{words}，请确认后提交",
         "It contains words to be confirmed: {words}; confirm them and submit again",
     )
-    # files and imports
+    # imported files
     BAD_FILE = "BAD_FILE", "文件无法读取：{detail}", "The file cannot be read: {detail}"
     # stores
     COLUMN_NOT_OFFERED = "COLUMN_NOT_OFFERED", "该类店铺没有此栏目", "This kind of store has no such column"

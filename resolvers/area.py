@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from sqlmodel import col
 from strawberry import argument as about
 
 from auth.visibility import visible
@@ -26,11 +27,11 @@ async def industries(
 ) -> Any:
     """Industries of GB/T 4754-2017, one level at a time (国民经济行业)."""
     return await fetch(
-        visible(Industry, info.context.viewer).where(Industry.parent_code == parent).order_by(Industry.code)
+        visible(Industry, info.context.viewer).where(col(Industry.parent_code) == parent).order_by(Industry.code)
     )
 
 
 async def service_categories(info: Info) -> Any:
     """The ten service categories (服务分类) of the first level."""
     table = ServiceCategory
-    return await fetch(visible(table, info.context.viewer).where(table.parent_code == None).order_by(table.code))  # noqa: E711 - SQL
+    return await fetch(visible(table, info.context.viewer).where(col(table.parent_code).is_(None)).order_by(table.code))

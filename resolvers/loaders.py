@@ -22,7 +22,7 @@ Batch = Callable[[Viewer, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
 
 
 class Loader(Generic[K]):
-    """A batch function and the tables that it reads. `many` says that a key has a list, empty where nothing is found."""
+    """A batch function and the tables that it reads. With `many` a key has a list, empty where nothing is found."""
 
     def __init__(self, batch: Batch, reads: frozenset[str], *, many: bool = False) -> None:
         self.batch = batch

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from kit.db import fetch, fetch_value
+from kit.db import Row, fetch, fetch_value
 from kit.errors import ApiError, ErrorCode
 
 MAXIMUM = 100
@@ -74,9 +74,8 @@ class Order:
         """The sort values of a cursor of this order; another text is the caller's mistake."""
         try:
             name, *raw = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            if name != self.name or len(raw) != len(self.keys):
-                raise ValueError("a cursor of another order")
-            return [_revive(value, key.type.python_type) for value, key in zip(raw, self.keys, strict=True)]
+            kinds = [key.type.python_type for key in self.keys] if name == self.name else []
+            return [_revive(value, kind) for value, kind in zip(raw, kinds, strict=True)]
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
 
@@ -133,9 +132,7 @@ class Page:
         }
 
 
-def to_page(
-    rows: Sequence[Mapping[str, Any]], order: Order, window: Window, count: Callable[[], Awaitable[int]]
-) -> Page:
+def to_page(rows: Sequence[Row], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> Page:
     """Makes a page of the rows that `Order.apply` fetched."""
     more = len(rows) > window.size
     shown = list(rows[: window.size])

@@ -55,14 +55,14 @@ ORDERS = {
 
 
 def _status_is(statuses: Sequence[ApplicationStatus]) -> ColumnElement[bool]:
-    return or_(*(_STATUS[status](clock.today()) for status in statuses))
+    today = clock.today()
+    conditions = {
+        ApplicationStatus.UPCOMING: P.apply_start > today,
+        ApplicationStatus.OPEN: and_(P.apply_start <= today, _deadline >= today),
+        ApplicationStatus.CLOSED: P.apply_end < today,
+    }
+    return or_(*(conditions[status] for status in statuses))
 
-
-_STATUS = {
-    ApplicationStatus.UPCOMING: lambda today: P.apply_start > today,
-    ApplicationStatus.OPEN: lambda today: and_(P.apply_start <= today, _deadline >= today),
-    ApplicationStatus.CLOSED: lambda today: P.apply_end < today,
-}
 
 FILTERS: Filters = {
     "keyword": text_in(P.title, P.document_no, P.issuer),

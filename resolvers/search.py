@@ -1,4 +1,4 @@
-"""Full-text search over all kinds, with the viewer's row gate; from titles and numbers while the index is away (R-BASE-05)."""
+"""Full-text search over all kinds behind the viewer's row gate; in titles while the index is away (R-BASE-05)."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -127,7 +127,7 @@ async def search(
         metrics.SEARCH_DEGRADED.set(1)
         log.warning("search.degraded", error=str(error))
         results = await _from_titles(info, question)
-    return await _page(info, results, offset, window.size)
+    return await _page(info, results, offset)
 
 
 def nodes(page: Parent[Found]) -> list[Any]:
@@ -135,7 +135,7 @@ def nodes(page: Parent[Found]) -> list[Any]:
     return [edge["node"] for edge in page.edges]
 
 
-async def _page(info: Info, results: Results, offset: int, size: int) -> Found:
+async def _page(info: Info, results: Results, offset: int) -> Found:
     nodes = await _load(info, results.hits)
     edges = [
         {"node": node, "cursor": _cursor(offset + number + 1), "highlights": hit.highlights, "score": hit.score}
@@ -177,7 +177,7 @@ async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
 
 
 async def _from_titles(info: Info, question: Query) -> Results:
-    """What PostgreSQL finds by titles and 文号 while the index is away: no filters by facet, no ranking but the newest."""
+    """What PostgreSQL finds by titles and 文号 while the index is away: no facets, the newest first."""
     parts = []
     for kind in question.types or tuple(SearchType):
         model, title = TYPES[kind]

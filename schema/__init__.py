@@ -1,4 +1,4 @@
-"""The contract: one typed schema, composed of the domains' roots. `schema.graphql` beside this file is its printed form."""
+"""The contract: one typed schema, composed of the domains' roots. `schema.graphql` is its printed form."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ class _Blanks(dict[str, Any]):
 def mutation(act: Callable[..., Awaitable[Any]], input: type | None = None, *, access: str, **result: Any) -> Any:  # noqa: A002
     """An act with one `input` and a payload of one nullable result beside `userErrors`.
 
-    `result` names it and gives its type: `mutation(resolvers.policy_save, PolicySaveInput, access=…, revision=Revision)`.
+    `result` names it and gives its type: `mutation(resolvers.policy_save, PolicySaveInput, …, revision=Revision)`.
     """
     ((name, kind),) = result.items()
     typename = "".join(part.capitalize() for part in act.__name__.split("_"))
@@ -64,14 +64,13 @@ def mutation(act: Callable[..., Awaitable[Any]], input: type | None = None, *, a
         parameters.append(inspect.Parameter("input", inspect.Parameter.KEYWORD_ONLY, annotation=annotation))
     resolve.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     resolve.__annotations__ = {each.name: each.annotation for each in parameters}
-    made = strawberry.mutation(
+    return strawberry.mutation(
         resolver=resolve,
         description=summary_of(act),
         directives=[Access(rule=access)],
         metadata={"access": access, "cost": 10, "act": act},
         graphql_type=payload | None,
     )
-    return made
 
 
 def _payload(typename: str, name: str, kind: Any) -> Any:
@@ -86,7 +85,7 @@ def _payload(typename: str, name: str, kind: Any) -> Any:
 
 
 def subscription(stream: Callable[..., AsyncGenerator[Any, None]], *, access: str, cost: int = 5) -> Any:
-    """A stream of events. The generator is bound directly: one that yields from another leaks its listener when closed."""
+    """A stream of events. The generator is bound directly: one that re-yields another leaks its listener."""
     return strawberry.subscription(
         resolver=stream,
         description=summary_of(stream),

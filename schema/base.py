@@ -41,7 +41,7 @@ class Access:
 
 
 def field(
-    resolver: Callable[..., Any] | None = None,
+    resolver: Any = None,
     *,
     about: str | None = None,
     access: str | None = None,

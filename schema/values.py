@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from kit.ids import global_id
 from models.parts import Part
-from schema.base import ID, described
+from schema.base import ID, described, field
 from schema.enums import summary_of
 
 T = TypeVar("T")
@@ -23,11 +23,9 @@ def values_type(model: type[SQLModel]) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         for name, column in model.model_fields.items():
             cls.__annotations__[name] = _on_the_wire(column.annotation, part_type)
-            table, _, _ = (
-                (getattr(column, "foreign_key", None) or "").partition(".") if _is_key(column) else ("", "", "")
+            setattr(
+                cls, name, field(_global_id_of(name, column) if _is_key(column) else None, about=column.description)
             )
-            resolver = _global_id_of(name, table) if table else None
-            setattr(cls, name, strawberry.field(resolver=resolver, description=column.description))
         return described(model)(cls)
 
     return decorate
@@ -51,7 +49,9 @@ def _is_key(column: Any) -> bool:
     return column.annotation in (UUID, UUID | None)
 
 
-def _global_id_of(name: str, kind: str) -> Any:
+def _global_id_of(name: str, column: Any) -> Any:
+    kind = column.foreign_key.partition(".")[0]
+
     def resolve(row: strawberry.Parent[Any]) -> ID | None:
         return ID(global_id(kind, UUID(str(row[name])))) if row[name] else None
 

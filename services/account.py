@@ -12,12 +12,12 @@ from auth import tokens
 from auth.passwords import verify_password
 from auth.viewer import Level, Role, Viewer
 from kit import clock, throttle
-from kit.db import fetch, fetch_one
+from kit.db import Row, fetch, fetch_one
 from kit.errors import Refused
 from kit.ids import uuid7
 from models.account import Account, Session, StoreMember
 from models.refusals import Refusal
-from services.uow import Row, UnitOfWork
+from services.uow import UnitOfWork
 
 ACCOUNT: Table = Account.__table__  # type: ignore[attr-defined]
 SESSION: Table = Session.__table__  # type: ignore[attr-defined]
@@ -39,7 +39,7 @@ class SignedIn:
 
 
 async def check_password(username: str, password: str, client_ip: str) -> Row:
-    """The account of a right password. Failures are counted for the account and for the address, successes for neither."""
+    """The account of a right password. Failures are counted for the account and the address, successes for neither."""
     account_key, address_key = f"account:{username.lower()[:100]}", f"address:{client_ip}"
     for key, limit in ((account_key, FAILURES_PER_ACCOUNT), (address_key, FAILURES_PER_ADDRESS)):
         if minutes := await throttle.minutes_to_wait(key, limit):

@@ -49,7 +49,7 @@ async def find(text: str) -> list[Match]:
 
 
 async def find_in_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sensitive words in every text of a proposal, markup left aside: the field, and the match within its plain text."""
+    """Sensitive words in every text of a proposal: the field, and the match within its text without markup."""
     matcher = await word_list()
     found = []
     for field, value in values.items():

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from auth.viewer import Viewer
 from auth.visibility import may_review, may_write
 from kit import clock
+from kit.db import Row
 from kit.errors import Refused
 from kit.ids import global_id, uuid7
 from models.base import Values
@@ -28,7 +29,7 @@ from models.events import ItemsChanged, ReviewQueueChanged
 from models.publishing import Managed, PublicationState, Revision, RevisionState
 from models.refusals import Refusal
 from services import moderation
-from services.uow import Row, UnitOfWork
+from services.uow import UnitOfWork
 
 V = TypeVar("V", bound=Values)
 REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
@@ -40,9 +41,9 @@ WITHDRAWABLE = (*EDITABLE, RevisionState.PENDING_REVIEW, RevisionState.SCHEDULED
 class Kind:
     """A kind of managed content.
 
-    `owner` gives the scope that an item of these values belongs to and refuses an author who may not write them: asked at
-    every save, since a draft may come to name another place; a published item keeps its owner. `check` holds the domain's
-    own rules, asked at submission. `fixed` fields cannot change once the item is published.
+    `owner` gives the scope that an item of these values belongs to and refuses an author who may not write them: asked
+    at every save, since a draft may come to name another place; a published item keeps its owner. `check` holds the
+    domain's own rules, asked at submission. `fixed` fields cannot change once the item is published.
     """
 
     name: str
@@ -132,7 +133,7 @@ async def _insert(
         title=stored["title"],
         owner=owner,
         values={},
-        author_id=author.id,
+        author_id=author.account_id,
         author_name=author.display_name,
     )
     await uow.execute(insert(Revision).values({**row.model_dump(), **stored, "no": number.scalar_subquery()}))
@@ -178,7 +179,7 @@ async def submit(
     confirm_words: bool = False,
     publish_at: datetime | None = None,
 ) -> None:
-    """Hands a draft to the reviewers. BLOCK words stop it, WARN words must be confirmed and are shown to the reviewer."""
+    """Hands a draft to the reviewers. BLOCK words stop it, WARN words must be confirmed and are shown to them."""
     revision = await _mine(uow, author, revision_id)
     if revision["state"] not in EDITABLE:
         raise Refused(Refusal.NOT_A_DRAFT, ["id"])
@@ -311,7 +312,7 @@ async def _switch(
 
 
 async def publish_due(uow: UnitOfWork) -> int:
-    """Publishes every scheduled revision whose business time has come; called by a ticker and when the clock is moved."""
+    """Publishes every scheduled revision whose business time has come: for a ticker, and when the clock is moved."""
     due = await uow.execute(
         select(REVISION)
         .where(REVISION.c.state == RevisionState.SCHEDULED, REVISION.c.publish_at <= clock.now())

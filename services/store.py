@@ -21,7 +21,7 @@ PLACES = {StoreKind.DISTRICT: "district_code", StoreKind.DEPARTMENT: "department
 
 
 async def _owner(uow: UnitOfWork, author: Viewer, values: StoreValues, store_id: UUID) -> str:
-    """A flagship store belongs to its department or district, an institution's to itself. Only administrators begin one."""
+    """A flagship store belongs to its department or district, another to itself. Only administrators begin one."""
     if not author.is_admin and await uow.value(select(STORE.c.id).where(STORE.c.id == store_id)) is None:
         raise Refused(Refusal.NOT_YOURS, ["id"])
     if values.kind is StoreKind.DISTRICT:

@@ -1,6 +1,6 @@
 """The one write transaction of an act: its statements, its events and its audit row commit together or not at all."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from sqlalchemy import CursorResult, Executable, RowMapping, insert
+from sqlalchemy import CursorResult, Executable, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.viewer import STAFF, Viewer
 from kit import metrics
-from kit.db import database
+from kit.db import Row, database
 from kit.errors import Refused
 from kit.ids import uuid7
 from models.account import AuditEntry
@@ -60,7 +60,7 @@ class UnitOfWork:
         metrics.SQL_STATEMENTS.inc()
         return await self.connection.execute(statement, parameters)
 
-    async def one(self, statement: Executable) -> RowMapping | None:
+    async def one(self, statement: Executable) -> Row | None:
         """The first row by name, or None."""
         return (await self.execute(statement)).mappings().first()
 
@@ -84,7 +84,7 @@ class UnitOfWork:
 
     async def _audit(self) -> None:
         act = self.act
-        if act is None or not (act.viewer.level >= STAFF or act.viewer.roles):
+        if act is None or act.viewer.id is None or not (act.viewer.level >= STAFF or act.viewer.roles):
             return
         entry = AuditEntry(
             actor_id=act.viewer.id,
@@ -98,7 +98,7 @@ class UnitOfWork:
 
 
 async def enqueue(connection: AsyncConnection, events: Sequence[Event]) -> None:
-    """Puts events into the job queue on the transaction's own connection. Each has an id, by which handlers are idempotent."""
+    """Puts events into the job queue on the transaction's own connection. Handlers are idempotent by its id."""
     if not events:
         return
     raw = await connection.get_raw_connection()
@@ -132,6 +132,3 @@ async def unit_of_work(act: Act | None = None) -> AsyncIterator[UnitOfWork]:
             await uow.finish()
     except IntegrityError as error:
         raise refusal_of(error) or error from error
-
-
-Row = Mapping[str, Any]

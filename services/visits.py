@@ -15,14 +15,14 @@ BATCH = 10_000
 
 
 async def count(uow: UnitOfWork, kind: Kind, item_id: UUID, visit: str) -> None:
-    """Marks that a visit opened the item. The mark is folded into the item's count by a ticker, so no hot row is locked."""
+    """Marks that a visit opened the item. A ticker folds marks into the count, so no hot row is locked."""
     visit_id = uuid5(item_id, visit[:200])
     row = {"item_id": item_id, "visit_id": visit_id, "kind": kind.name, "folded": False}
     await uow.execute(upsert(Visit).values(row).on_conflict_do_nothing())
 
 
 async def fold(uow: UnitOfWork) -> int:
-    """Adds unfolded visits to the items' counts. The mark, not an id, says what is folded: late commits are not lost."""
+    """Adds unfolded visits to the items' counts. The mark says what is folded, so late commits are not lost."""
     marked = (
         update(VISIT)
         .where(

@@ -111,7 +111,7 @@ class Query:
         return product(id)
 
     @resolver(access="public")
-    def products(self, first: int | None = 20, filter: Filter | None = None) -> ProductConnection:  # noqa: A002, ARG002
+    def products(self, first: int | None = 20, filter: Filter | None = None) -> ProductConnection:  # noqa: A002
         rows = [product(str(number)) for number in range(min(first or 1, 3))]
         return ProductConnection(nodes=rows, total_count=len(rows))
 

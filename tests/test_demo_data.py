@@ -226,7 +226,7 @@ def test_demo_accounts_are_those_of_the_contract() -> None:
 
 
 @pytest.fixture
-async def connection(database: str) -> AsyncIterator[AsyncConnection]:  # noqa: ARG001 - opens the pools
+async def connection(database: str) -> AsyncIterator[AsyncConnection]:
     async with pools.writes.connect() as connection:
         await load_demo_accounts(connection, hash_password("esc-demo-1"))
         yield connection

@@ -179,7 +179,7 @@ def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     arguments = [str(server), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, cwd=folder) as process:  # noqa: S603 - our own server
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, cwd=folder) as process:
         yield port
         process.terminate()
 

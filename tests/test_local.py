@@ -78,7 +78,7 @@ def postmaster(home: Path) -> int:
 
 @contextlib.contextmanager
 def folder(mode: int) -> Iterator[Path]:
-    """A home in a folder of that mode. Its servers are stopped and its data dropped afterwards, whatever a test left."""
+    """A home in a folder of that mode; afterwards its servers are stopped and its data dropped, whatever happened."""
     parent = Path(tempfile.mkdtemp(prefix="esc-test-"))
     parent.chmod(mode)
     home = parent / "esc"
@@ -112,7 +112,7 @@ def stopped() -> Iterator[Path]:
 @pytest.fixture
 def home(new_home: Path, stopped: Path) -> Path:
     """A home whose servers ran before and stopped, as a copied checkout has it: faster than making one."""
-    subprocess.run(["cp", "-a", str(stopped), str(new_home)], check=True)
+    subprocess.run(["/bin/cp", "-a", str(stopped), str(new_home)], check=True)
     return new_home
 
 

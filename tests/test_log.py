@@ -96,13 +96,13 @@ def test_other_libraries_and_uvicorn_log_the_same_way_and_tracebacks_are_masked(
     logging.getLogger("uvicorn.error").info("started on %s", "http://127.0.0.1:8000")
     logging.getLogger("uvicorn.access").info("GET /graphql?variables=...")
     try:
-        raise ValueError("13812345678")
+        int("手机13812345678")
     except ValueError:
         logging.getLogger("other").exception("failed")
     started, failed = lines(capsys)
     assert (started["event"], started["logger"]) == ("started on http://127.0.0.1:8000", "uvicorn.error")
     assert (failed["event"], failed["level"]) == ("failed", "error")
-    assert failed["exception"].endswith("ValueError: ***")
+    assert failed["exception"].endswith("ValueError: invalid literal for int() with base 10: '手机***'")
 
 
 def test_development_reads_lines_and_production_writes_json(configure: Configure, capsys: Capture) -> None:

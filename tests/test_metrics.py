@@ -57,4 +57,4 @@ def test_the_page_has_the_named_metrics(accept: str) -> None:
         "search_degraded",
     )
     assert [name for name in names if f"esc_{name}".encode() not in page] == []
-    assert content_type.startswith(accept.split(";")[0] or "text/plain")
+    assert content_type.startswith(accept.split(";", maxsplit=1)[0] or "text/plain")

@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import Api, Settle
 
 SAVE = """mutation Save($input: PolicySaveInput!) { policySave(input: $input) {
-  revision { id no state title itemId isNew changes { field kind before after } } userErrors { code field message } } }"""
+  revision { id no state title itemId isNew changes { field kind before after } }
+  userErrors { code field message } } }"""
 SUBMIT = """mutation Submit($input: RevisionSubmitInput!) { revisionSubmit(input: $input) {
   revision { state words { word severity field } } userErrors { code field } } }"""
 REVIEW = """mutation Review($input: RevisionReviewInput!) { revisionReview(input: $input) {
@@ -42,7 +43,7 @@ async def publish(api: Api, viewer: str = "department", **changes: Any) -> str:
 
 
 async def test_a_policy_appears_to_the_public_after_another_person_approves_it(api: Api) -> None:
-    """R-BASE-03"""
+    """R-BASE-03."""
     saved = (await api(SAVE, viewer="department", input={"values": values()}))["policySave"]["revision"]
     assert (saved["no"], saved["state"], saved["isNew"]) == (1, "DRAFT", True)
     assert (await api(ONE, id=saved["itemId"])) == {"policy": None}
@@ -67,7 +68,7 @@ async def test_a_policy_appears_to_the_public_after_another_person_approves_it(a
 
 
 async def test_full_text_finds_it_once_the_event_is_done(api: Api, settle: Settle) -> None:
-    """R-BASE-05"""
+    """R-BASE-05."""
     await publish(api)
     await settle()
     query = """{ search(query: "专精特新", types: [POLICY]) { totalCount degraded

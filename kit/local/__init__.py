@@ -87,7 +87,7 @@ atexit.register(stop)
 
 
 def _leave_when_told() -> None:
-    """Lets SIGTERM and SIGHUP end the process the ordinary way, through `stop`; uvicorn raises them again at its end."""
+    """Lets SIGTERM and SIGHUP end the process through `stop`; uvicorn raises them once more when it has ended."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -130,7 +130,7 @@ class Host:
         except OSError as refused:
             raise LocalServerError(
                 f"无法创建 {folder}({refused});请把 ESC_HOME 设为所有用户可进入的目录,例如 /srv/esc。",
-                f"cannot make {folder} ({refused}): set ESC_HOME to a folder that every user may enter, such as /srv/esc.",
+                f"cannot make {folder} ({refused}): set ESC_HOME to a folder that all may enter, such as /srv/esc.",
             ) from refused
         return folder
 

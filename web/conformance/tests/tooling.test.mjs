@@ -40,6 +40,8 @@ describe("graphql-eslint", () => {
     ...relay.rules,
     // payloads, connections and value types have no identity
     "@graphql-eslint/strict-id-in-types": "off",
+    // a ranked search pages forward only, which the specification allows
+    "@graphql-eslint/relay-arguments": ["error", { includeBoth: false }],
     // connections offer `nodes` beside `edges`, and a short list needs no pages
     "@graphql-eslint/relay-edge-types": [
       "error",

@@ -136,17 +136,17 @@ test("a session outlives a reload and ends when the user signs out", async (cont
 test("a session about to end is renewed before the next request", async (context) => {
   const { page } = await open(context);
   await signInAs(page, "buyer");
-  const old = await token(page);
-  await page.evaluate(() => {
+  const ending = new Date().toISOString();
+  await page.evaluate((expiresAt) => {
     const session = JSON.parse(sessionStorage.getItem("esc.explorer.session"));
-    sessionStorage.setItem("esc.explorer.session", JSON.stringify({ ...session, expiresAt: new Date().toISOString() }));
-  });
+    sessionStorage.setItem("esc.explorer.session", JSON.stringify({ ...session, expiresAt }));
+  }, ending);
   const renewal = page.waitForRequest((sent) => sent.postData()?.includes("sessionRefresh") ?? false);
   await page.reload();
   await renewal;
   await page.waitForFunction(
-    (before) => JSON.parse(sessionStorage.getItem("esc.explorer.session"))?.accessToken !== before,
-    old,
+    (old) => Date.parse(JSON.parse(sessionStorage.getItem("esc.explorer.session"))?.expiresAt) > Date.parse(old),
+    ending,
   );
   await page.locator(".who small").waitFor();
 });

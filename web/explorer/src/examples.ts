@@ -4,13 +4,6 @@ const search = `# ${text.searchNote}
 query Search {
   search(query: "专精特新 贴息", types: [POLICY], first: 5) {
     totalCount
-    facets {
-      name
-      values {
-        value
-        count
-      }
-    }
     edges {
       node {
         __typename
@@ -22,6 +15,13 @@ query Search {
       highlights {
         field
         text
+      }
+    }
+    facets {
+      name
+      values {
+        value
+        count
       }
     }
   }
