@@ -1,7 +1,8 @@
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
+import { useMonaco } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 
 import { examples } from "./examples";
 import { createFetcher } from "./fetcher";
@@ -17,8 +18,22 @@ function useFetcher() {
   return useMemo(createFetcher, [username]);
 }
 
+/** Editors mark full-width punctuation as easily mistaken for ASCII: in Chinese it is the rule. */
+function usePlainPunctuation() {
+  const monaco = useMonaco((state) => state.monaco);
+  useEffect(() => {
+    if (!monaco) return;
+    const relax = (editor: { updateOptions(options: object): void }) =>
+      editor.updateOptions({ unicodeHighlight: { ambiguousCharacters: false } });
+    monaco.editor.getEditors().forEach(relax);
+    const watching = monaco.editor.onDidCreateEditor(relax);
+    return () => watching.dispose();
+  }, [monaco]);
+}
+
 export function App() {
   const fetcher = useFetcher();
+  usePlainPunctuation();
   return (
     <>
       <header className="bar">
