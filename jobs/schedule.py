@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from kit import clock
-from services import platform, publishing, visits
+from services import content, platform, policy, product, publishing, store, visits  # noqa: F401 - register their kinds
 from services.uow import unit_of_work
 
 log = structlog.get_logger()
@@ -32,12 +31,12 @@ SCHEDULE: tuple[tuple[float, Callable[[], Awaitable[None]]], ...] = (
 
 
 async def tick(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-    """Acts again and again; a failure is logged and the next turn tries again."""
+    """Acts again and again; any failure is logged and the next turn tries again."""
     while True:
         started = clock.real()
         try:
             await act()
-        except (SQLAlchemyError, OSError, RuntimeError) as error:
-            log.warning("schedule.failed", act=act.__name__, error=str(error))
+        except Exception:
+            log.warning("schedule.failed", act=act.__name__, exc_info=True)
         elapsed = (clock.real() - started).total_seconds()
         await asyncio.sleep(max(0.1, seconds - elapsed))

@@ -8,13 +8,11 @@ A domain's table holds approved values only; a `Revision` holds a proposal. The 
 approved values, whatever is being written or reviewed. A domain joins by registering one `Kind`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -26,66 +24,32 @@ from kit.errors import Refused
 from kit.ids import global_id, uuid7
 from models.base import Values
 from models.events import ItemsChanged, ReviewQueueChanged
-from models.publishing import Managed, PublicationState, Revision, RevisionState
+from models.publishing import PublicationState, Revision, RevisionState
 from models.refusals import Refusal
 from services import moderation
+from services.publishing.kinds import KINDS, Kind, invalid, published_values, register
 from services.uow import UnitOfWork
 
-V = TypeVar("V", bound=Values)
+__all__ = [
+    "KINDS",
+    "Kind",
+    "approve",
+    "invalid",
+    "publish_due",
+    "publish_unreviewed",
+    "published_values",
+    "register",
+    "reject",
+    "republish",
+    "save",
+    "submit",
+    "take_offline",
+    "withdraw",
+]
+
 REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
 EDITABLE = (RevisionState.DRAFT, RevisionState.REJECTED)
 WITHDRAWABLE = (*EDITABLE, RevisionState.PENDING_REVIEW, RevisionState.SCHEDULED)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of managed content.
-
-    `owner` gives the scope that an item of these values belongs to and refuses an author who may not write them: asked
-    at every save, since a draft may come to name another place; a published item keeps its owner. `check` holds the
-    domain's own rules, asked at submission. `fixed` fields cannot change once the item is published.
-    """
-
-    name: str
-    table: type[Managed]
-    values: type[Values]
-    title: str
-    owner: Callable[[UnitOfWork, Viewer, Any, UUID], Awaitable[str]]
-    check: Callable[[UnitOfWork, Any, UUID], Awaitable[None]] | None = None
-    fixed: frozenset[str] = frozenset()
-
-    @property
-    def columns(self) -> Table:
-        table: Table = self.table.__table__  # type: ignore[attr-defined]
-        return table
-
-    def parse(self, raw: Mapping[str, Any]) -> Any:
-        """The checked values; raises `Refused` with one error per field."""
-        try:
-            return self.values.model_validate(raw)
-        except ValidationError as error:
-            raise invalid(error) from None
-
-
-KINDS: dict[str, Kind] = {}
-
-
-def register(kind: Kind) -> Kind:
-    KINDS[kind.name] = kind
-    return kind
-
-
-def invalid(error: ValidationError, under: tuple[str | int, ...] = ("values",)) -> Refused:
-    """Pydantic's findings as refusals, each with the path of its field."""
-    found = [
-        Refused(
-            Refusal.REQUIRED if problem["type"] == "missing" else Refusal.INVALID_VALUE,
-            [*under, *problem["loc"]],
-            detail=problem["msg"].removeprefix("Value error, "),
-        )
-        for problem in error.errors(include_url=False, include_context=False)
-    ]
-    return Refused.several(found)
 
 
 async def save(
@@ -394,14 +358,6 @@ async def _move(
     details = {"remark": changes["remark"]} if changes.get("remark") else {}
     uow.touch(global_id("revision", revision["id"]), **details)
     uow.emit(ReviewQueueChanged())
-
-
-def published_values(kind: Kind, live: Row | None) -> dict[str, Any] | None:
-    """What the public sees, in the form in which revisions keep values; None before the first publication."""
-    if live is None:
-        return None
-    names = kind.values.model_fields
-    return kind.values.model_validate({name: live[name] for name in names}).model_dump(mode="json")
 
 
 async def _live(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
