@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from kit.text import sanitise_html
 from models.base import JSON, Labelled, Values, choice
-from models.parts import Attachment
+from models.parts import FILE_ADDRESS, LINK_ADDRESS, WEB_ADDRESS, Attachment
 from models.publishing import Managed
 from models.store import WITHOUT_ARTICLES, StoreColumn
 
@@ -54,7 +54,9 @@ class ArticleValues(Values):
     )
     title: str = Field(min_length=2, max_length=200, description="Title (标题)")
     summary: str = Field(default="", max_length=1000, description="Summary (摘要)")
-    cover_image: str | None = Field(default=None, max_length=1000, description="Address of the cover (封面)")
+    cover_image: str | None = Field(
+        default=None, schema_extra=FILE_ADDRESS, max_length=1000, description="Address of the cover (封面)"
+    )
     body: str = Field(default="", sa_type=Text, description="Text with pictures (正文)")
     attachments: list[Attachment] = Field(default_factory=list, sa_type=JSON, description="Files (附件)")
     origin: str = Field(default="", max_length=200, description="Where it was taken from (来源)")
@@ -63,14 +65,16 @@ class ArticleValues(Values):
         default="", sa_type=Text, description="What a government service asks for (涉企服务事项办理要求)"
     )
     one_netcom_url: str | None = Field(
-        default=None, regex=r"^https?://\S+$", max_length=1000, description="The item on 一网通办 (一网通办链接)"
+        default=None, schema_extra=WEB_ADDRESS, max_length=1000, description="The item on 一网通办 (一网通办链接)"
     )
     linked_store_id: UUID | None = Field(
         default=None, foreign_key="store.id", description="A store of the platform it speaks of (关联店铺)"
     )
-    icon: str | None = Field(default=None, max_length=1000, description="Icon of an entrance (图标)")
+    icon: str | None = Field(
+        default=None, schema_extra=FILE_ADDRESS, max_length=1000, description="Icon of an entrance (图标)"
+    )
     url: str | None = Field(
-        default=None, regex=r"^(https?://|/)\S*$", max_length=1000, description="Where an entrance leads (链接)"
+        default=None, schema_extra=LINK_ADDRESS, max_length=1000, description="Where an entrance leads (链接)"
     )
     sort_order: int = Field(default=0, ge=0, le=9999, description="Place within the column, ascending (排序)")
 

@@ -11,7 +11,7 @@ from sqlmodel import Field
 
 from kit.text import normalise_document_no, sanitise_html
 from models.base import JSON, TEXTS, Labelled, Values, choice
-from models.parts import Attachment, Part
+from models.parts import WEB_ADDRESS, Attachment, Part
 from models.publishing import Managed
 
 
@@ -167,7 +167,7 @@ class PolicyValues(Values):
         default=None, sa_type=choice(ApplyMode, "apply_mode"), description="How one applies (申报方式)"
     )
     apply_url: str | None = Field(
-        default=None, regex=r"^https?://\S+$", max_length=1000, description="Where one applies (申报链接)"
+        default=None, schema_extra=WEB_ADDRESS, max_length=1000, description="Where one applies (申报链接)"
     )
     accepting_department: str = Field(default="", max_length=200, description="Who accepts applications (受理部门)")
     phone: str = Field(default="", max_length=100, description="Telephone for questions (咨询电话)")
@@ -192,7 +192,7 @@ class PolicyValues(Values):
     source: str = Field(default="", max_length=200, description="Where it was taken from (来源)")
     source_id: str | None = Field(default=None, max_length=200, description="Its key at the source (来源编号)")
     source_url: str | None = Field(
-        default=None, regex=r"^https?://\S+$", max_length=1000, description="The original page (原文链接)"
+        default=None, schema_extra=WEB_ADDRESS, max_length=1000, description="The original page (原文链接)"
     )
 
     @field_validator("document_no", mode="before")

@@ -7,7 +7,7 @@ from sqlalchemy import Index, Numeric, Text, text
 from sqlmodel import Field
 
 from models.base import JSON, TEXTS, Labelled, Values, choice
-from models.parts import Part
+from models.parts import FILE_ADDRESS, WEB_ADDRESS, Part
 from models.publishing import Managed
 
 
@@ -89,8 +89,12 @@ class StoreValues(Values):
         description="Department above an institution (上级部门)",
     )
     slogan: str = Field(default="", max_length=200, description="Slogan (口号)")
-    emblem: str | None = Field(default=None, max_length=1000, description="Address of the emblem or logo (标识)")
-    banner: str | None = Field(default=None, max_length=1000, description="Address of the banner (横幅)")
+    emblem: str | None = Field(
+        default=None, schema_extra=FILE_ADDRESS, max_length=1000, description="Address of the emblem or logo (标识)"
+    )
+    banner: str | None = Field(
+        default=None, schema_extra=FILE_ADDRESS, max_length=1000, description="Address of the banner (横幅)"
+    )
     introduction: str = Field(default="", sa_type=Text, description="Introduction (简介)")
     images: list[str] = Field(
         default_factory=list, max_length=20, sa_type=TEXTS, description="Addresses of pictures (图集)"
@@ -98,7 +102,7 @@ class StoreValues(Values):
     contact: str = Field(default="", max_length=100, description="Contact person or office (联系人)")
     phone: str = Field(default="", max_length=100, description="Public telephone (联系电话)")
     address: str = Field(default="", max_length=300, description="Address (地址)")
-    website: str | None = Field(default=None, regex=r"^https?://\S+$", max_length=1000, description="Website (网址)")
+    website: str | None = Field(default=None, schema_extra=WEB_ADDRESS, max_length=1000, description="Website (网址)")
     columns: list[ColumnSetting] = Field(
         default_factory=list, sa_type=JSON, description="Columns in their order; empty: all that the kind has (栏目)"
     )
