@@ -2,15 +2,16 @@
 
 import os
 import re
-import time
 from uuid import UUID
+
+from kit import clock
 
 _GLOBAL_ID = re.compile(r"([a-z][a-z0-9_]*)_([0-9a-f]{32})")
 
 
 def uuid7() -> UUID:
     """A UUID of version 7 (RFC 9562): Unix milliseconds, then random bits: new keys go to an index's end."""
-    milliseconds = time.time_ns() // 1_000_000
+    milliseconds = int(clock.real().timestamp() * 1000)
     raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = (raw[6] & 0x0F) | 0x70
     raw[8] = (raw[8] & 0x3F) | 0x80
