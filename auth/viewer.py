@@ -30,7 +30,7 @@ ADMINISTRATOR = Level.L6
 
 
 class Role(StrEnum):
-    """A post that grants rights of its own. A level inherits none of them."""
+    """A post (岗位) that grants rights of its own. A level inherits none of them."""
 
     PLATFORM_ADMIN = "PLATFORM_ADMIN"
     CENTRE_STAFF = "CENTRE_STAFF"

@@ -25,7 +25,7 @@ _TEXT_CELLS = 400_000_000
 
 
 class ChangeKind(StrEnum):
-    """ADDED: the field was blank before. REMOVED: it is blank now."""
+    """How a field changed (修改类型). ADDED: it was blank before. REMOVED: it is blank now."""
 
     ADDED = "ADDED"
     REMOVED = "REMOVED"
@@ -33,7 +33,7 @@ class ChangeKind(StrEnum):
 
 
 class TextOp(StrEnum):
-    """EQUAL and DELETE spans together are the text before, EQUAL and INSERT spans the text after."""
+    """What became of a text (文本变化): EQUAL and DELETE spans are what was before, EQUAL and INSERT what is after."""
 
     EQUAL = "EQUAL"
     INSERT = "INSERT"

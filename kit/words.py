@@ -29,7 +29,7 @@ _BARRIERS = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x85—―…")
 
 
 class Severity(StrEnum):
-    """What finding a word does: WARN points it out, BLOCK also keeps the text from being published."""
+    """What finding a word does (级别): WARN points it out, BLOCK also keeps the text from being published."""
 
     WARN = "WARN"
     BLOCK = "BLOCK"

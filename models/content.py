@@ -15,7 +15,7 @@ from models.store import WITHOUT_ARTICLES, StoreColumn
 
 
 class ArticleTopic(Labelled):
-    """The sub-kind of an article in a column that has several."""
+    """The sub-kind of an article in a column that has several (栏目子类)."""
 
     INVESTMENT_PLAN = "INVESTMENT_PLAN", "投资计划", "Investment plan"
     INVESTMENT_PROJECT = "INVESTMENT_PROJECT", "投资项目", "Investment project"

@@ -16,7 +16,7 @@ from models.publishing import Managed
 
 
 class PolicyLevel(Labelled):
-    """The level of government that issued it."""
+    """The level of government that issued it (政策层级)."""
 
     NATIONAL = "NATIONAL", "国家", "National"
     PROVINCIAL = "PROVINCIAL", "省", "Provincial"
@@ -26,7 +26,7 @@ class PolicyLevel(Labelled):
 
 
 class PolicyKind(Labelled):
-    """What sort of document it is."""
+    """What sort of document it is (政策类型)."""
 
     LAW = "LAW", "法律法规", "Law or regulation"
     NORMATIVE = "NORMATIVE", "规范性文件", "Normative document"
@@ -38,7 +38,7 @@ class PolicyKind(Labelled):
 
 
 class PolicyValidity(Labelled):
-    """Whether it is in force."""
+    """Whether it is in force (时效性)."""
 
     VALID = "VALID", "有效", "In force"
     AMENDED = "AMENDED", "已修订", "Amended"
@@ -57,7 +57,7 @@ class EnterpriseSize(Labelled):
 
 
 class SupportKind(Labelled):
-    """How a policy helps."""
+    """How a policy helps (支持方式)."""
 
     GRANT = "GRANT", "资金补助", "Grant"
     INTEREST_SUBSIDY = "INTEREST_SUBSIDY", "贷款贴息", "Interest subsidy"
@@ -71,7 +71,7 @@ class SupportKind(Labelled):
 
 
 class ApplyMode(Labelled):
-    """How one applies."""
+    """How one applies (申报方式)."""
 
     WITHOUT_APPLICATION = "WITHOUT_APPLICATION", "免申即享", "Granted without application"
     INSTANT = "INSTANT", "即申即享", "Granted on application"
@@ -80,7 +80,7 @@ class ApplyMode(Labelled):
 
 
 class ConditionSubject(Labelled):
-    """What a machine-checkable condition looks at."""
+    """What a machine-checkable condition looks at (条件指标)."""
 
     REVENUE = "REVENUE", "营业收入", "Revenue"
     RND = "RND", "研发投入", "R&D expenditure"
@@ -92,7 +92,7 @@ class ConditionSubject(Labelled):
 
 
 class Comparison(Labelled):
-    """How the value is compared."""
+    """How the value is compared (比较方式)."""
 
     AT_LEAST = "AT_LEAST", "不低于", "At least"
     AT_MOST = "AT_MOST", "不高于", "At most"

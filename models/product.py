@@ -18,7 +18,7 @@ DEARER_THAN_ALL = 10**10
 
 
 class PriceKind(Labelled):
-    """How a product is paid for."""
+    """How a product is paid for (收费方式)."""
 
     FREE = "FREE", "免费", "Free"
     PRICED = "PRICED", "收费", "At a price"
@@ -26,7 +26,7 @@ class PriceKind(Labelled):
 
 
 class ProductNature(Labelled):
-    """Whether a public body or the market offers it."""
+    """Whether a public body or the market offers it (服务性质)."""
 
     PUBLIC = "PUBLIC", "公共服务", "Public service"
     SOCIAL = "SOCIAL", "专业服务", "Professional service"

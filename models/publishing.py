@@ -11,7 +11,7 @@ from models.base import JSON, UTC_TIME, Labelled, Row, choice
 
 
 class RevisionState(Labelled):
-    """Where a revision stands."""
+    """Where a revision stands (版本状态)."""
 
     DRAFT = "DRAFT", "草稿", "Draft"
     PENDING_REVIEW = "PENDING_REVIEW", "待审核", "Waiting for review"
@@ -26,7 +26,7 @@ OPEN_STATES = (RevisionState.DRAFT, RevisionState.PENDING_REVIEW, RevisionState.
 
 
 class PublicationState(Labelled):
-    """Whether the public sees an item."""
+    """Whether the public sees an item (发布状态)."""
 
     PUBLISHED = "PUBLISHED", "已发布", "Published"
     OFFLINE = "OFFLINE", "已下线", "Taken offline"

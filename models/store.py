@@ -12,7 +12,7 @@ from models.publishing import Managed
 
 
 class StoreKind(Labelled):
-    """Who runs a store."""
+    """Who runs a store (店铺类型)."""
 
     DEPARTMENT = "DEPARTMENT", "部门旗舰店", "Department flagship store"
     DISTRICT = "DISTRICT", "区旗舰店", "District flagship store"

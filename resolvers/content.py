@@ -23,7 +23,7 @@ A = Article.__table__.c  # type: ignore[attr-defined]
 
 
 class ArticleOrder(Labelled):
-    """How articles are sorted."""
+    """How articles are sorted (文章排序)."""
 
     NEWEST = "NEWEST", "最新发布", "Published last first"
     SORT_ORDER = "SORT_ORDER", "栏目排序", "By their place within the column"

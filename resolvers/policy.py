@@ -27,7 +27,7 @@ END_OF_TIME = date(9999, 12, 31)
 
 
 class PolicyOrder(Labelled):
-    """How policies are sorted."""
+    """How policies are sorted (政策排序)."""
 
     NEWEST = "NEWEST", "最新发布", "Published last first"
     ISSUED = "ISSUED", "发文日期", "Issued last first"
@@ -36,7 +36,7 @@ class PolicyOrder(Labelled):
 
 
 class ApplicationStatus(Labelled):
-    """Whether applications are taken, by the Shanghai day."""
+    """Whether applications are taken, by the Shanghai day (申报状态)."""
 
     UPCOMING = "UPCOMING", "即将开始", "Not yet open"
     OPEN = "OPEN", "申报中", "Open"

@@ -29,7 +29,7 @@ C = ServiceCategory.__table__.c  # type: ignore[attr-defined]
 
 
 class ProductOrder(Labelled):
-    """How products are sorted. Those whose price is by agreement come last, whichever way prices are sorted."""
+    """How products are sorted (产品排序). Those priced by agreement come last, whichever way prices are sorted."""
 
     NEWEST = "NEWEST", "最新发布", "Published last first"
     ORDERS = "ORDERS", "订单数", "Most ordered first"

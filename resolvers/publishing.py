@@ -29,14 +29,14 @@ R = Revision.__table__.c  # type: ignore[attr-defined]
 
 
 class RevisionOrder(Labelled):
-    """How revisions are sorted."""
+    """How revisions are sorted (版本排序)."""
 
     NEWEST = "NEWEST", "最新创建", "Created last first"
     OLDEST_SUBMITTED = "OLDEST_SUBMITTED", "最早提交", "Waiting longest first"
 
 
 class Decision(Labelled):
-    """What a reviewer decides."""
+    """What a reviewer decides (审核结果)."""
 
     APPROVE = "APPROVE", "通过", "Approve"
     REJECT = "REJECT", "退回", "Send back"

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class SearchOrder(Labelled):
-    """How hits are sorted."""
+    """How hits are sorted (检索排序)."""
 
     RELEVANCE = "RELEVANCE", "相关度", "Best match first"
     NEWEST = "NEWEST", "最新发布", "Published last first"

@@ -30,7 +30,7 @@ S = STORE.c
 
 
 class StoreOrder(Labelled):
-    """How stores are sorted."""
+    """How stores are sorted (店铺排序)."""
 
     NEWEST = "NEWEST", "最新发布", "Published last first"
     FOLLOWERS = "FOLLOWERS", "关注数", "Most followed first"

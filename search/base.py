@@ -52,6 +52,8 @@ class NeedsRebuild(SearchUnavailable):
 
 
 class SearchType(StrEnum):
+    """What kind of thing is found (检索类型)."""
+
     POLICY = "POLICY"
     STORE = "STORE"
     PRODUCT = "PRODUCT"
