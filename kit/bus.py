@@ -7,7 +7,7 @@ listener keeps only the latest, and after a lost connection every listener looks
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from redis.asyncio import Redis
@@ -56,10 +56,9 @@ class Bus:
         self._reader = asyncio.create_task(self._read(), name="bus")
 
     async def close(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._reader
+        while self._reader is not None and not self._reader.done():
+            self._reader.cancel()  # again and again: redis-py may swallow one while it connects
+            await asyncio.wait({self._reader}, timeout=0.1)
         if self._redis is not None:
             await self._redis.aclose()
         self._redis = self._reader = None

@@ -243,7 +243,7 @@ class Policy(PolicyValues, Managed, table=True):
         CheckConstraint("amount_min IS NULL OR amount_max IS NULL OR amount_min <= amount_max", name="amount_range"),
     )
 
-    policy_no: int | None = Field(
+    serial_no: int | None = Field(
         default=None,
         sa_type=BigInteger,
         sa_column_args=[Identity(start=100001)],

@@ -7,8 +7,10 @@ from models.base import Labelled
 
 
 class Refusal(Labelled):
+    """Why a mutation was refused (拒绝原因)."""
+
     # what any mutation may answer
-    INVALID_VALUE = "INVALID_VALUE", "填写内容不符合要求：{detail}", "The value is not valid: {detail}"
+    INVALID_VALUE = "INVALID_VALUE", "填写内容不符合要求：{zh}", "The value is not valid: {en}"
     REQUIRED = "REQUIRED", "此项必填", "This field is required"
     NOT_FOUND = "NOT_FOUND", "未找到该内容，或您无权查看", "It does not exist, or is not visible to you"
     NOT_YOURS = (
@@ -63,6 +65,6 @@ class Refusal(Labelled):
         "It contains words to be confirmed: {words}; confirm them and submit again",
     )
     # imported files
-    BAD_FILE = "BAD_FILE", "文件无法读取：{detail}", "The file cannot be read: {detail}"
+    BAD_FILE = "BAD_FILE", "文件无法读取：{zh}", "The file cannot be read: {en}"
     # stores
     COLUMN_NOT_OFFERED = "COLUMN_NOT_OFFERED", "该类店铺没有此栏目", "This kind of store has no such column"

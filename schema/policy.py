@@ -35,7 +35,7 @@ enums(PolicyOrder, ApplicationStatus)
 class Policy(ManagedContent):
     """A policy (政策): a law, a normative document, a call for applications or its interpretation."""
 
-    policy_no: int = field(partner=True)
+    serial_no: int = field(partner=True)
     title: str = field(partner=True)
     summary: str = field(partner=True)
     issuer: str = field(partner=True)
@@ -99,7 +99,7 @@ class PolicyInput:
 
 @strawberry.input
 class PolicyFilter:
-    """Which policies to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which policies to keep (政策筛选). Several values of one filter widen it, several filters narrow it."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in title, number or issuer (关键词)")
     levels: list[PolicyLevel] | None = strawberry.field(default=None, description="Levels of government (层级)")
@@ -127,7 +127,7 @@ class PolicyFilter:
 
 @strawberry.input
 class PolicySaveInput:
-    """Which policy to write, and what it is to say."""
+    """Which policy to write, and what it is to say (政策存储)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The policy; left out: a new one (政策)")
     values: PolicyInput = strawberry.field(description="The whole content (内容)")

@@ -17,7 +17,7 @@ _KEY = re.compile(r" @key\(fields: \"[^\"]*\"\)")
 _MACHINERY = (
     re.compile(r"^  _entities\(representations: \[_Any!\]!\): \[_Entity\]!\n  _service: _Service!\n\n", re.MULTILINE),
     re.compile(r"^union _Entity = [^\n]*\n\n?", re.MULTILINE),
-    re.compile(r"^type _Service \{\n.*?^\}\n\n?", re.MULTILINE | re.DOTALL),
+    re.compile(r"^type _Service \{\n.*?^\}(?:\n\n?|\Z)", re.MULTILINE | re.DOTALL),
     re.compile(r"^scalar _Any\n\n?", re.MULTILINE),
 )
 

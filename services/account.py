@@ -96,6 +96,12 @@ async def end_session(uow: UnitOfWork, session_id: UUID) -> None:
     )
 
 
+async def named_viewer(username: str) -> Viewer | None:
+    """The standing of an account by its name, for acts of the command line."""
+    account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.username == username))
+    return await viewer_of(account) if account else None
+
+
 async def viewer_of(account: Row, session_id: UUID | None = None) -> Viewer:
     """An account's standing as its access token carries it."""
     stores = await fetch(select(MEMBER.c.store_id).where(MEMBER.c.account_id == account["id"]))

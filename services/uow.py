@@ -118,7 +118,7 @@ def refusal_of(error: IntegrityError) -> Refused | None:
         code, path = CONSTRAINTS[name]
         return Refused(code, path)
     if code_by_state := SQLSTATES.get(str(getattr(cause, "sqlstate", ""))):
-        return Refused(code_by_state, detail=name)
+        return Refused(code_by_state, zh=name, en=name)
     return None
 
 

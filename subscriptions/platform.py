@@ -10,6 +10,10 @@ from resolvers.context import Info
 
 async def server_time(_info: Info) -> AsyncGenerator[datetime, None]:
     """Business time, every second (服务器时间): what countdowns in clients follow."""
+    shown = None
     while True:
-        yield clock.now().replace(microsecond=0)
-        await asyncio.sleep(1 - clock.real().microsecond / 1_000_000)
+        second = clock.now().replace(microsecond=0)
+        if second != shown:
+            yield second
+            shown = second
+        await asyncio.sleep(1 - clock.now().microsecond / 1_000_000)

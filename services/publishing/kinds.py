@@ -11,6 +11,7 @@ from sqlalchemy import Table
 from auth.viewer import Viewer
 from kit.db import Row
 from kit.errors import Refused
+from kit.validation import explain
 from models.base import Values
 from models.publishing import Managed
 from models.refusals import Refusal
@@ -57,14 +58,11 @@ def register(kind: Kind) -> Kind:
 
 def invalid(error: ValidationError, under: tuple[str | int, ...] = ("values",)) -> Refused:
     """Pydantic's findings as refusals, each with the path of its field."""
-    found = [
-        Refused(
-            Refusal.REQUIRED if problem["type"] == "missing" else Refusal.INVALID_VALUE,
-            [*under, *problem["loc"]],
-            detail=problem["msg"].removeprefix("Value error, "),
-        )
-        for problem in error.errors(include_url=False, include_context=False)
-    ]
+    found = []
+    for problem in error.errors(include_url=False):
+        code = Refusal.REQUIRED if problem["type"] == "missing" else Refusal.INVALID_VALUE
+        zh, en = explain(problem)
+        found.append(Refused(code, [*under, *problem["loc"]], zh=zh, en=en))
     return Refused.several(found)
 
 
