@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,8 @@ from kit.errors import ApiError, ErrorCode
 
 MAXIMUM = 100
 DEFAULT = 20
+LARGEST_INTEGER = 2**31 - 1
+LARGEST_AMOUNT = Decimal(10) ** 18
 
 
 def _bad(argument: str, message: str) -> ApiError:
@@ -74,8 +76,9 @@ class Order:
         """The sort values of a cursor of this order; another text is the caller's mistake."""
         try:
             name, *raw = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            kinds = [key.type.python_type for key in self.keys] if name == self.name else []
-            return [_revive(value, kind) for value, kind in zip(raw, kinds, strict=True)]
+            if name != self.name:
+                raise _bad("after", "The cursor is one of another order (游标与该排序不符)")
+            return [_revive(value, key.type.python_type) for value, key in zip(raw, self.keys, strict=True)]
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
 
@@ -96,15 +99,18 @@ class Order:
 
 
 def _revive(value: Any, kind: type) -> Any:
+    """A sort value as its column has it; raises ValueError or TypeError for what no row's cursor holds."""
     if kind is datetime:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat(value).astimezone(UTC)
     if kind is date:
         return date.fromisoformat(value)
-    if kind in (UUID, Decimal):
-        return kind(value)
-    if not isinstance(value, kind):
-        raise TypeError(f"not a {kind.__name__}")
-    return value
+    if kind is UUID:
+        return UUID(value)
+    if kind is Decimal and abs(amount := Decimal(value)) < LARGEST_AMOUNT:
+        return round(amount, 6)
+    if kind is int and type(value) is int and abs(value) <= LARGEST_INTEGER:
+        return value
+    raise ValueError(f"not a {kind.__name__}")
 
 
 @dataclass

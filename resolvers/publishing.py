@@ -54,7 +54,7 @@ FILTERS: Filters = {
     "keyword": text_in(R.title),
     "districts": lambda codes: one_of(R.owner)([f"district:{code}" for code in codes]),
     "submitted_before": lambda moment: R.submitted_at < moment,
-    "item": lambda text: R.item_id == _item(text)[1],
+    "item": lambda text: R.item_id == (parse_global_id(text) or ("", None))[1],
 }
 
 

@@ -7,6 +7,7 @@ from strawberry.tools import merge_types
 
 from kit.settings import settings
 from schema import account, area, content, platform, policy, product, publishing, search, store, words
+from schema.enums import describe_types
 from schema.printing import print_contract
 from schema.scalars import config
 
@@ -22,13 +23,15 @@ def _merged(name: str) -> type:
 
 def build() -> strawberry.federation.Schema:
     """The subgraph's schema. Federation stays at v2.9, the newest that both composition libraries read."""
-    return strawberry.federation.Schema(
+    built = strawberry.federation.Schema(
         query=_merged("Query"),
         mutation=_merged("Mutation"),
         subscription=_merged("Subscription"),
         federation_version="2.9",
         config=config(hardened=settings.hardened),
     )
+    describe_types(built)
+    return built
 
 
 def printed() -> str:

@@ -83,7 +83,7 @@ class Session:
 
 @strawberry.input
 class SignInInput:
-    """A username and its password."""
+    """A username and its password (登录信息)."""
 
     username: str = strawberry.field(description="Username (用户名)")
     password: str = strawberry.field(description="Password (密码)")
@@ -91,7 +91,7 @@ class SignInInput:
 
 @strawberry.input
 class SessionRefreshInput:
-    """The refresh token to replace."""
+    """The refresh token to replace (续期信息)."""
 
     refresh_token: str = strawberry.field(description="Refresh token (刷新令牌)")
 

@@ -62,7 +62,7 @@ class ArticleInput:
 
 @strawberry.input
 class ArticleFilter:
-    """Which articles to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which articles to keep (文章筛选). Several values of one filter widen it, several filters narrow it."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in title or summary (关键词)")
     columns: list[StoreColumn] | None = strawberry.field(default=None, description="Columns (栏目)")
@@ -80,7 +80,7 @@ class ArticleFilter:
 
 @strawberry.input
 class ArticleSaveInput:
-    """Which article to write, and what it is to say."""
+    """Which article to write, and what it is to say (文章存储)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The article; left out: a new one (文章)")
     values: ArticleInput = strawberry.field(description="The whole content (内容)")

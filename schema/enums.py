@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry.types.base import StrawberryObjectDefinition
 
 from models.base import Labelled
 from models.refusals import Refusal
@@ -31,3 +32,20 @@ def describe_enum(plain_enum: type[Enum], **descriptions: str) -> None:
     strawberry.enum(plain_enum, description=summary_of(plain_enum))
     for value in plain_enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
         value.description = descriptions[value.name]
+
+
+ROOTS = {
+    "Query": "What can be read (查询); reading changes nothing.",
+    "Mutation": "What can be done (操作): one input, and a payload with the result and the reasons of a refusal.",
+    "Subscription": "What can be watched (订阅).",
+}
+
+
+def describe_types(schema: strawberry.Schema) -> None:
+    """Describes each type by its docstring, which Strawberry leaves to be said a second time."""
+    for name, graphql_type in schema._schema.type_map.items():  # noqa: SLF001 - Strawberry has no public name for it
+        definition = graphql_type.extensions.get("strawberry-definition")
+        if not isinstance(definition, StrawberryObjectDefinition) or name.startswith("_"):
+            continue
+        if graphql_type.description is None:
+            graphql_type.description = ROOTS.get(name) or summary_of(definition.origin)

@@ -12,7 +12,7 @@ from subscriptions import platform as subscriptions
 
 @strawberry.input
 class ClockSetInput:
-    """The business time to move to."""
+    """The business time to move to (调整业务时间)."""
 
     now: datetime = strawberry.field(description="Business time (业务时间)")
 

@@ -68,7 +68,7 @@ class ProductInput:
 
 @strawberry.input
 class ProductFilter:
-    """Which products to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which products to keep (产品筛选). Several values of one filter widen it, several filters narrow it."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in name or provider (关键词)")
     categories: list[str] | None = strawberry.field(
@@ -94,7 +94,7 @@ class ProductFilter:
 
 @strawberry.input
 class ProductSaveInput:
-    """Which product to write, and what it is to say."""
+    """Which product to write, and what it is to say (产品存储)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The product; left out: a new one (产品)")
     values: ProductInput = strawberry.field(description="The whole content (内容)")

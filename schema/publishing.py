@@ -41,8 +41,10 @@ class ManagedContent(Node):
     open_revision: "Revision | None" = field(resolvers.open_revision, access="content.manage", cost=2)
 
 
-@strawberry.type(description="A piece of a text that stayed, came or went (文本片段).")
+@strawberry.type
 class Span:
+    """A piece of a text that stayed, came or went (文本片段)."""
+
     op: TextOp = strawberry.field(description="What became of it (类型)")
     text: str = strawberry.field(description="The piece (文本)")
 
@@ -108,7 +110,7 @@ class Revision(Node):
 
 @strawberry.input
 class RevisionFilter:
-    """Which revisions to keep."""
+    """Which revisions to keep (版本筛选). Several values of one filter widen it, several filters narrow it."""
 
     kinds: list[str] | None = strawberry.field(default=None, description="Kinds of item, such as policy (内容类型)")
     states: list[RevisionState] | None = strawberry.field(default=None, description="Where they stand (状态)")
@@ -122,7 +124,7 @@ class RevisionFilter:
 
 @strawberry.input
 class RevisionSubmitInput:
-    """Which draft to hand to the reviewers."""
+    """Which draft to hand to the reviewers (提交审核)."""
 
     id: ID = strawberry.field(description="The revision (版本)")
     confirm_words: bool = strawberry.field(default=False, description="Confirms words of severity WARN (确认敏感字)")
@@ -133,7 +135,7 @@ class RevisionSubmitInput:
 
 @strawberry.input
 class RevisionReviewInput:
-    """What a reviewer decides."""
+    """What a reviewer decides, and why (审核)."""
 
     id: ID = strawberry.field(description="The revision (版本)")
     decision: Decision = strawberry.field(description="The decision (审核结果)")
@@ -142,14 +144,14 @@ class RevisionReviewInput:
 
 @strawberry.input
 class RevisionWithdrawInput:
-    """Which revision to give up."""
+    """Which revision to give up (撤回)."""
 
     id: ID = strawberry.field(description="The revision (版本)")
 
 
 @strawberry.input
 class ItemTakeOfflineInput:
-    """What to hide from the public, and why."""
+    """What to hide from the public, and why (下线)."""
 
     id: ID = strawberry.field(description="The item (内容)")
     reason: str = strawberry.field(description="The reason, kept in the audit log (下线原因)")
@@ -157,14 +159,14 @@ class ItemTakeOfflineInput:
 
 @strawberry.input
 class ItemRepublishInput:
-    """What to show again."""
+    """What to show again (重新发布)."""
 
     id: ID = strawberry.field(description="The item (内容)")
 
 
 @strawberry.input
 class ItemOpenedInput:
-    """What was opened, in which visit."""
+    """What was opened, in which visit (浏览)."""
 
     id: ID = strawberry.field(description="The item (内容)")
     visit_id: str = strawberry.field(description="Any text that the client keeps for one visit (访问标识)")

@@ -83,7 +83,7 @@ class SearchConnection:
 
 @strawberry.input
 class SearchFilter:
-    """Which hits to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which hits to keep (检索筛选). Several values of one filter widen it, several filters narrow it."""
 
     level: list[PolicyLevel] | None = strawberry.field(default=None, description="Levels of policies (层级)")
     policy_kind: list[PolicyKind] | None = strawberry.field(default=None, description="Kinds of policy (政策类型)")

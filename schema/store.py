@@ -102,7 +102,7 @@ class StoreInput:
 
 @strawberry.input
 class StoreFilter:
-    """Which stores to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which stores to keep (店铺筛选). Several values of one filter widen it, several filters narrow it."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in name or slogan (关键词)")
     kinds: list[StoreKind] | None = strawberry.field(default=None, description="Kinds of store (店铺类型)")
@@ -117,7 +117,7 @@ class StoreFilter:
 
 @strawberry.input
 class StoreSaveInput:
-    """Which store to write, and what it is to show."""
+    """Which store to write, and what it is to show (店铺装修)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The store; left out: a new one (店铺)")
     values: StoreInput = strawberry.field(description="The whole content (内容)")

@@ -37,7 +37,7 @@ class SensitiveException(Node):
 
 @strawberry.input
 class SensitiveWordFilter:
-    """Which words to keep. Several values of one filter widen it, several filters narrow it."""
+    """Which words to keep (敏感字筛选). Several values of one filter widen it, several filters narrow it."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in word or suggestion (关键词)")
     categories: list[str] | None = strawberry.field(default=None, description="Categories (类别)")
@@ -47,35 +47,35 @@ class SensitiveWordFilter:
 
 @strawberry.input
 class SensitiveExceptionFilter:
-    """Which exceptions to keep."""
+    """Which exceptions to keep (例外词筛选)."""
 
     keyword: str | None = strawberry.field(default=None, description="Text in the phrase (关键词)")
 
 
 @values_input(models.SensitiveWordValues)
 class SensitiveWordSaveInput:
-    """A word as it is to stand in the library."""
+    """A word as it is to stand in the library (敏感字存储)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The word; left out: a new one (敏感字)")
 
 
 @strawberry.input
 class SensitiveWordDeleteInput:
-    """Which word to take out."""
+    """Which word to take out (删除敏感字)."""
 
     id: ID = strawberry.field(description="The word (敏感字)")
 
 
 @values_input(models.SensitiveExceptionValues)
 class SensitiveExceptionSaveInput:
-    """A phrase as it is to stand in the library."""
+    """A phrase as it is to stand in the library (例外词存储)."""
 
     id: ID | None = strawberry.field(default=strawberry.UNSET, description="The phrase; left out: a new one (例外词)")
 
 
 @strawberry.input
 class SensitiveExceptionDeleteInput:
-    """Which exception to take out."""
+    """Which exception to take out (删除例外词)."""
 
     id: ID = strawberry.field(description="The phrase (例外词)")
 
