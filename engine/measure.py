@@ -86,8 +86,8 @@ class Ruler:
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
             depth=1 if hidden else inner.depth + 1,
-            introspection=inner.depth + 1 if hidden else inner.introspection,
-            reveals=inner.reveals or hidden or name == SERVICE,
+            introspection=inner.depth + 1 if hidden else 0,
+            reveals=hidden or name == SERVICE,
         )
 
     def _fragment(self, name: str) -> Measure:
