@@ -26,6 +26,7 @@ from kit import metrics
 from kit.bus import bus
 from kit.db import database, fetch_text
 from kit.settings import ROOT, settings
+from resolvers import uploads
 from resolvers.context import Context
 from resolvers.search import search_index
 from services import platform
@@ -139,6 +140,8 @@ class Application:
                 Route("/healthz", healthz),
                 Route("/readyz", readyz),
                 Route("/metrics", prometheus),
+                Route("/files", uploads.upload, methods=["POST"]),
+                Route("/files/{key:path}", uploads.download, methods=["GET"]),
                 Mount(f"{GRAPHQL}/assets", StaticFiles(directory=EXPLORER / "dist" / "assets", check_dir=False)),
             ],
             lifespan=lifespan,

@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     "public":               _rule(VISITOR),
     "signed_in":            _rule(REGISTERED),
     "schema.introspect":    _rule(ADMINISTRATOR,     {ADMIN}),
+    "file.upload":          _rule(REGISTERED),
     "clock.set":            _rule(VISITOR),
     "content.write":        _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER}),
     "content.manage":       _rule(PROFESSIONAL,      {ADMIN, CENTRE, DEPARTMENT, DISTRICT, SELLER, REVIEWER}),

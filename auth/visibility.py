@@ -17,6 +17,7 @@ from auth.viewer import Role, Viewer
 from models.account import Account, AuditEntry, StoreMember
 from models.area import Department, District, Industry, ServiceCategory, Street
 from models.content import Article
+from models.job import Job, StoredFile
 from models.policy import Policy
 from models.product import Product
 from models.publishing import Managed, PublicationState, Revision
@@ -117,6 +118,13 @@ def _everyone(_viewer: Viewer) -> ColumnElement[bool]:
     return true()
 
 
+def _own(model: type[Job] | type[StoredFile]) -> "Predicate":
+    def predicate(viewer: Viewer) -> ColumnElement[bool]:
+        return true() if viewer.is_admin else col(model.account_id) == viewer.id
+
+    return predicate
+
+
 def _own_account(viewer: Viewer) -> ColumnElement[bool]:
     return true() if viewer.is_admin else col(Account.id) == viewer.id
 
@@ -160,6 +168,8 @@ GATES: dict[type[SQLModel], Gate] = {
     Account: Gate(_own_account, _viewer_bound),
     StoreMember: Gate(_own_membership, _viewer_bound),
     AuditEntry: Gate(lambda viewer: true() if viewer.is_admin else false(), _viewer_bound),
+    Job: Gate(_own(Job), _viewer_bound),
+    StoredFile: Gate(_own(StoredFile), _viewer_bound),
     SensitiveWord: Gate(_word_keepers, _word_keeping),
     SensitiveException: Gate(_word_keepers, _word_keeping),
     District: Gate(_everyone, _public),

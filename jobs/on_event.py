@@ -7,10 +7,11 @@ from uuid import UUID
 
 import orjson
 
+from jobs import long_acts
 from jobs import search as indexing
 from kit.bus import bus
 from models import topics
-from models.events import EVENTS, Event, ItemsChanged, ReviewQueueChanged, SearchOutdated
+from models.events import EVENTS, Event, ItemsChanged, JobQueued, ReviewQueueChanged, SearchOutdated
 from search.base import SearchIndex
 
 Reaction = Callable[[Any, SearchIndex], Awaitable[None]]
@@ -24,6 +25,10 @@ async def _rebuild(_event: SearchOutdated, index: SearchIndex) -> None:
     await indexing.rebuild(index)
 
 
+async def _run_job(event: JobQueued, _index: SearchIndex) -> None:
+    await long_acts.run(event.job_id)
+
+
 async def _tell_reviewers(_event: ReviewQueueChanged, _index: SearchIndex) -> None:
     await bus.publish(topics.REVIEW_QUEUE)
 
@@ -32,6 +37,7 @@ REACTIONS: dict[type[Event], tuple[Reaction, ...]] = {
     ItemsChanged: (_reindex,),
     ReviewQueueChanged: (_tell_reviewers,),
     SearchOutdated: (_rebuild,),
+    JobQueued: (_run_job,),
 }
 
 

@@ -3,6 +3,7 @@
 from models.account import Account, AuditEntry, PlatformClock, Session, StoreMember
 from models.area import Department, District, Industry, ServiceCategory, Street
 from models.content import Article, ArticleTopic, ArticleValues
+from models.job import Job, JobState, StoredFile
 from models.parts import Attachment
 from models.policy import Policy, PolicyValues
 from models.product import Product, ProductValues
@@ -20,6 +21,8 @@ __all__ = [
     "Department",
     "District",
     "Industry",
+    "Job",
+    "JobState",
     "Managed",
     "PlatformClock",
     "Policy",
@@ -40,6 +43,7 @@ __all__ = [
     "StoreKind",
     "StoreMember",
     "StoreValues",
+    "StoredFile",
     "Street",
     "Visit",
 ]

@@ -22,5 +22,14 @@ class SearchOutdated:
     """The index no longer fits the tables as a whole, as after loading data in bulk."""
 
 
-Event = ItemsChanged | ReviewQueueChanged | SearchOutdated
-EVENTS: dict[str, type[Event]] = {event.__name__: event for event in (ItemsChanged, ReviewQueueChanged, SearchOutdated)}
+@dataclass(frozen=True, slots=True)
+class JobQueued:
+    """A long act waits to be done; what it is stands in its row."""
+
+    job_id: UUID
+
+
+Event = ItemsChanged | ReviewQueueChanged | SearchOutdated | JobQueued
+EVENTS: dict[str, type[Event]] = {
+    event.__name__: event for event in (ItemsChanged, ReviewQueueChanged, SearchOutdated, JobQueued)
+}

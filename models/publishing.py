@@ -22,6 +22,7 @@ class RevisionState(Labelled):
     WITHDRAWN = "WITHDRAWN", "已撤回", "Given up by its author"
 
 
+_OPEN = "state IN ('DRAFT', 'PENDING_REVIEW', 'REJECTED', 'SCHEDULED')"
 OPEN_STATES = (RevisionState.DRAFT, RevisionState.PENDING_REVIEW, RevisionState.REJECTED, RevisionState.SCHEDULED)
 
 
@@ -64,7 +65,7 @@ class Revision(Row, table=True):
             "uq_revision_open",
             "item_id",
             unique=True,
-            postgresql_where=text("state IN ('DRAFT', 'PENDING_REVIEW', 'REJECTED', 'SCHEDULED')"),
+            postgresql_where=text(_OPEN),
         ),
         Index(
             "ix_revision_queue",
@@ -73,6 +74,9 @@ class Revision(Row, table=True):
             postgresql_where=text("state = 'PENDING_REVIEW'"),
         ),
         Index("ix_revision_due", "publish_at", postgresql_where=text("state = 'SCHEDULED'")),
+        Index("ix_revision_open_title", "kind", "title", postgresql_where=text(_OPEN)),
+        Index("ix_revision_open_source", text("(values ->> 'source_id')"), postgresql_where=text(_OPEN)),
+        Index("ix_revision_open_number", text("(values ->> 'document_no')"), postgresql_where=text(_OPEN)),
         Index("ix_revision_author", "author_id", "id"),
         Index("ix_revision_owner", "owner", "id"),
         CheckConstraint("state <> 'REJECTED' OR remark IS NOT NULL", name="rejection_has_reason"),

@@ -66,5 +66,8 @@ class Refusal(Labelled):
     )
     # imported files
     BAD_FILE = "BAD_FILE", "文件无法读取：{zh}", "The file cannot be read: {en}"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE", "文件不能超过 {megabytes} MB", "Files may not exceed {megabytes} MB"
+    # long acts
+    JOB_ENDED = "JOB_ENDED", "任务已结束", "The job has ended"
     # stores
     COLUMN_NOT_OFFERED = "COLUMN_NOT_OFFERED", "该类店铺没有此栏目", "This kind of store has no such column"

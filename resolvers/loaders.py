@@ -74,6 +74,7 @@ class Loaders:
     district: Loader[str] = by_key(models.District, "code")
     industry: Loader[str] = by_key(models.Industry, "code")
     industries_below: Loader[str] = by_key(models.Industry, "parent_code", many=True)
+    job: Loader[UUID] = by_key(models.Job)
     open_revision: Loader[UUID] = Loader(_open_revisions, frozenset({"revision"}))
     policy: Loader[UUID] = by_key(models.Policy)
     product: Loader[UUID] = by_key(models.Product)

@@ -24,6 +24,7 @@ from schema.acts import mutation
 from schema.area import Department, District, Industry
 from schema.base import ID, Connection, connection, entity, field, related
 from schema.enums import enums
+from schema.job import Job
 from schema.publishing import ManagedContent, Revision
 from schema.values import part_type, values_input, values_type
 
@@ -152,6 +153,14 @@ class Query:
     )
 
 
+@strawberry.input
+class PolicyImportInput:
+    """Which uploaded file to import as drafts (导入政策)."""
+
+    file_id: ID = strawberry.field(description="The file, .xlsx by the template or .jsonl, from POST /files (文件)")
+
+
 @strawberry.type
 class Mutation:
+    policy_import = mutation(resolvers.policy_import, PolicyImportInput, access="policy.import", job=Job)
     policy_save = mutation(resolvers.policy_save, PolicySaveInput, access="policy.write", revision=Revision)

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -27,7 +28,6 @@ from services import reference
 from services.account import ACCOUNT, viewer_of
 
 HOME = ROOT / ".esc" / "tests"
-TEMPLATE = "esc_template"
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 numbers = count(1)
 
@@ -63,33 +63,35 @@ def servers() -> Servers:
     return Servers(started.database_url, started.redis_url)
 
 
+def template_name() -> str:
+    """Tells one form of the database from another, so that runs of the same code share a template."""
+    sources = sorted([*(ROOT / "migrations").rglob("*.py"), *(ROOT / "models" / "reference").glob("*.csv")])
+    return f"esc_template_{hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()[:12]}"
+
+
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> str:
-    """A migrated database with reference data, made once for all workers of a run."""
+    """A migrated database with reference data, made once for each form of the database."""
+    name = template_name()
     with one_at_a_time("template"):
-        asyncio.run(_make_template(servers))
-    return TEMPLATE
+        asyncio.run(_make_template(servers, name))
+    return name
 
 
-async def _make_template(servers: Servers) -> None:
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+async def _make_template(servers: Servers, name: str) -> None:
     connection = await asyncpg.connect(servers.postgres)
     try:
-        made_by = await connection.fetchval(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1", TEMPLATE
-        )
-        if made_by == run:
+        if await connection.fetchval("SELECT datistemplate FROM pg_database WHERE datname = $1", name):
             return
-        await connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-        await connection.execute(f"CREATE DATABASE {TEMPLATE}")
-        url = servers.database(TEMPLATE)
-        await migrations.upgrade(url)
-        settings.database_url = url
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {name}")
+        settings.database_url = servers.database(name)
+        await migrations.upgrade(settings.database_url)
         await pools.open(settings)
         async with pools.writes.begin() as writer:
             await reference.load(writer)
         await pools.close()
-        await connection.execute(f"COMMENT ON DATABASE {TEMPLATE} IS '{run}'")
+        await connection.execute(f"ALTER DATABASE {name} IS_TEMPLATE true")
     finally:
         await connection.close()
 
@@ -99,7 +101,7 @@ async def empty_database(servers: Servers, template: str, tmp_path: Path) -> Asy
     """A fresh database with reference data only, dropped afterwards; nothing is connected to it yet."""
     name = f"esc_test_{WORKER}_{os.getpid()}_{next(numbers)}"
     connection = await asyncpg.connect(servers.postgres)
-    with one_at_a_time("copy"):
+    with one_at_a_time("template"):
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     settings.database_url = servers.database(name)
     settings.redis_url = f"{servers.redis.rstrip('/').removesuffix('/0')}/{WORKER}"

@@ -222,7 +222,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=200), nullable=False),
         sa.Column("source_id", sa.String(length=200), nullable=True),
         sa.Column("source_url", sa.String(length=1000), nullable=True),
-        sa.Column("policy_no", sa.BigInteger(), sa.Identity(always=False, start=100001), nullable=False),
+        sa.Column("serial_no", sa.BigInteger(), sa.Identity(always=False, start=100001), nullable=False),
         sa.Column(
             "issuer",
             sa.Text(),
@@ -240,7 +240,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["department_code"], ["department.code"], name=op.f("fk_policy_department_code")),
         sa.ForeignKeyConstraint(["interprets_id"], ["policy.id"], name=op.f("fk_policy_interprets_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policy")),
-        sa.UniqueConstraint("policy_no", name=op.f("uq_policy_policy_no")),
+        sa.UniqueConstraint("serial_no", name=op.f("uq_policy_serial_no")),
     )
     op.create_index(
         "ix_policy_deadline",
@@ -480,6 +480,41 @@ def upgrade() -> None:
     op.create_index("ix_audit_entry_action", "audit_entry", ["action", "id"], unique=False)
     op.create_index("ix_audit_entry_actor", "audit_entry", ["actor_id", "id"], unique=False)
     op.create_table(
+        "job",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "QUEUED",
+                "RUNNING",
+                "DONE",
+                "FAILED",
+                "CANCELLED",
+                name="state",
+                native_enum=False,
+                create_constraint=True,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("task", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("message_zh", sa.String(), nullable=False),
+        sa.Column("message_en", sa.String(), nullable=False),
+        sa.Column("problems_key", sa.String(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_job_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+    )
+    op.create_index("ix_job_account", "job", ["account_id", "id"], unique=False)
+    op.create_table(
         "product",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -593,6 +628,27 @@ def upgrade() -> None:
     op.create_index(
         "ix_revision_due", "revision", ["publish_at"], unique=False, postgresql_where=sa.text("state = 'SCHEDULED'")
     )
+    op.create_index(
+        "ix_revision_open_number",
+        "revision",
+        [sa.literal_column("(values ->> 'document_no')")],
+        unique=False,
+        postgresql_where=sa.text("state IN ('DRAFT', 'PENDING_REVIEW', 'REJECTED', 'SCHEDULED')"),
+    )
+    op.create_index(
+        "ix_revision_open_source",
+        "revision",
+        [sa.literal_column("(values ->> 'source_id')")],
+        unique=False,
+        postgresql_where=sa.text("state IN ('DRAFT', 'PENDING_REVIEW', 'REJECTED', 'SCHEDULED')"),
+    )
+    op.create_index(
+        "ix_revision_open_title",
+        "revision",
+        ["kind", "title"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('DRAFT', 'PENDING_REVIEW', 'REJECTED', 'SCHEDULED')"),
+    )
     op.create_index("ix_revision_owner", "revision", ["owner", "id"], unique=False)
     op.create_index(
         "ix_revision_queue",
@@ -629,6 +685,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "store_id", name=op.f("pk_store_member")),
     )
     op.create_index(op.f("ix_store_member_store_id"), "store_member", ["store_id"], unique=False)
+    op.create_table(
+        "stored_file",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("content_type", sa.String(length=100), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_stored_file_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_file")),
+        sa.UniqueConstraint("key", name=op.f("uq_stored_file_key")),
+    )
+    op.create_index(op.f("ix_stored_file_account_id"), "stored_file", ["account_id"], unique=False)
 
 
 def downgrade() -> None:

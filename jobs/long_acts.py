@@ -1,0 +1,88 @@
+"""Does the long acts that users asked for. Each writes in one transaction and tells its progress beside it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+
+from kit.bus import bus
+from kit.db import Row, fetch_one
+from kit.errors import Refused
+from models import topics
+from models.job import JobState
+from services import files, job
+from services.account import ACCOUNT, viewer_of
+from services.policy import files as policy_files
+from services.uow import Act, unit_of_work
+
+log = structlog.get_logger()
+Progress = Callable[[int, int], Awaitable[None]]
+
+
+class CancelledByUser(Exception):
+    """Raised inside an act whose job was cancelled: its transaction rolls back."""
+
+
+async def _tell(job_id: UUID, done: int, total: int) -> None:
+    async with unit_of_work() as uow:
+        running = await job.advance(uow, job_id, done, total)
+    await bus.publish(topics.job(job_id))
+    if not running:
+        raise CancelledByUser
+
+
+async def run(job_id: UUID) -> None:
+    """Runs one job to its end. A kill in between leaves it RUNNING with nothing written, and it is taken up again."""
+    async with unit_of_work() as uow:
+        row = await job.begin(uow, job_id)
+    if row is None:
+        return
+    try:
+        outcome = await ACTS[row["kind"]](row, lambda done, total: _tell(job_id, done, total))
+        state = JobState.DONE
+    except CancelledByUser:
+        return
+    except Refused as refused:
+        first = refused.all[0]
+        state = JobState.FAILED
+        outcome = {
+            "message_zh": first.code.zh.format_map(first.params),  # type: ignore[attr-defined]
+            "message_en": first.code.en.format_map(first.params),  # type: ignore[attr-defined]
+        }
+    async with unit_of_work() as uow:
+        await job.end(uow, job_id, state, **outcome)
+    await bus.publish(topics.job(job_id))
+
+
+async def _import_policies(row: Row, progress: Progress) -> dict[str, Any]:
+    """A file of policies becomes drafts of whoever asked (R-POL-02)."""
+    account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.id == row["account_id"]))
+    file = await files.by_key(row["task"]["file_key"])
+    if account is None or file is None:
+        raise Refused(files.Refusal.NOT_FOUND, ["file_id"])
+    viewer = await viewer_of(account)
+    try:
+        rows = policy_files.read(file["name"], await files.store().get(file["key"]))
+    except policy_files.BadFile as error:
+        raise Refused(files.Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
+    await progress(0, len(rows))
+    async with unit_of_work(Act(viewer, "policyImport")) as uow:
+        report = await policy_files.import_policies(uow, viewer, rows, progress=lambda done: progress(done, len(rows)))
+        problems = None
+        if report.errors or report.warnings:
+            content = policy_files.problems_csv(report).encode("utf-8-sig")
+            kept = await files.keep(uow, viewer, f"{file['name']}.errors.csv", content, "text/csv", len(content))
+            problems = kept["key"]
+    counts = {name: count for name, count in asdict(report).items() if isinstance(count, int)}
+    return {
+        "result": {**counts, "warnings": len(report.warnings)},
+        "failed": len({problem.row for problem in report.errors}),
+        "done": len(rows),
+        "problems_key": problems,
+    }
+
+
+ACTS: dict[str, Callable[[Row, Progress], Awaitable[dict[str, Any]]]] = {"policy_import": _import_policies}

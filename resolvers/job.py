@@ -1,0 +1,38 @@
+"""Long acts as their owners follow them."""
+
+from typing import Annotated, Any
+
+from strawberry import ID, Parent
+from strawberry import argument as about
+
+from kit.errors import Refused
+from kit.ids import parse_global_id
+from models.refusals import Refusal
+from resolvers.context import Info, write
+from services import job as jobs
+
+
+async def job(info: Info, id: Annotated[ID, about(description="Its global id (任务标识)")]) -> Any:
+    """One long act (任务) of the viewer's."""
+    kind, key = parse_global_id(id) or ("", None)
+    return await info.context.load.job.load(key) if key and kind == "job" else None
+
+
+def message(row: Parent[Any], info: Info) -> str:
+    """What went wrong, in the caller's language; empty when all is well (说明)."""
+    return str(row["message_en"] if info.context.english else row["message_zh"])
+
+
+def problems_url(row: Parent[Any]) -> str | None:
+    """Where the list of refused rows is, as CSV (问题清单地址)."""
+    return f"/files/{row['problems_key']}" if row["problems_key"] else None
+
+
+async def job_cancel(info: Info, id: str) -> Any:
+    """Stops a long act; what it had not finished is not written (取消任务)."""
+    kind, key = parse_global_id(id) or ("", None)
+    if key is None or kind != "job":
+        raise Refused(Refusal.NOT_FOUND, ["id"])
+    async with write(info) as uow:
+        await jobs.cancel(uow, info.context.viewer, key)
+    return await info.context.load.job.load(key)
