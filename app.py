@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Any
 
 import asyncpg
 import orjson
@@ -11,6 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -34,6 +36,7 @@ from services import platform
 log = structlog.get_logger()
 
 EXPLORER = ROOT / "web" / "explorer"
+ASSETS = EXPLORER / "dist" / "assets"
 GRAPHQL = "/graphql"
 
 
@@ -41,8 +44,24 @@ def _explorer_page() -> bytes | None:
     """GraphiQL's page; the page that says it is being built until it is; None where neither is shipped."""
     for page in (EXPLORER / "dist" / "index.html", EXPLORER / "building.html"):
         if page.exists():
-            return page.read_bytes()
+            return _without_demo_accounts(page.read_bytes())
     return None
+
+
+def _without_demo_accounts(page: bytes) -> bytes:
+    """Production has none to offer."""
+    on, off = (f'name="esc-demo-accounts" content="{state}"'.encode() for state in ("on", "off"))
+    return page if settings.development else page.replace(on, off)
+
+
+class Assets(StaticFiles):
+    """Built files: their names change with their content, so browsers keep them for a year."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        response.headers["x-content-type-options"] = "nosniff"
+        return response
 
 
 def _record(finished: Finished) -> None:
@@ -142,7 +161,9 @@ class Application:
                 Route("/metrics", prometheus),
                 Route("/files", uploads.upload, methods=["POST"]),
                 Route("/files/{key:path}", uploads.download, methods=["GET"]),
-                Mount(f"{GRAPHQL}/assets", StaticFiles(directory=EXPLORER / "dist" / "assets", check_dir=False)),
+                Mount(
+                    f"{GRAPHQL}/assets", GZipMiddleware(Assets(directory=EXPLORER / "dist" / "assets", check_dir=False))
+                ),
             ],
             lifespan=lifespan,
         )

@@ -9,7 +9,12 @@ from engine.wire import Reply
 Page = Callable[[], bytes | None]
 
 RETRY_SECONDS = 3
-FRAMING = (("content-security-policy", "frame-ancestors 'none'"), ("referrer-policy", "same-origin"))
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+FRAMING = (("content-security-policy", POLICY), ("referrer-policy", "same-origin"))
 BEING_BUILT = f"""<!doctype html>
 <html lang="zh-CN"><meta charset="utf-8"><meta http-equiv="refresh" content="{RETRY_SECONDS}"><title>GraphiQL</title>
 <body style="font:16px/1.6 system-ui,sans-serif;margin:4rem auto;max-width:34rem">
