@@ -14,6 +14,9 @@ from models.base import JSON, TEXTS, Labelled, Values, choice
 from models.parts import WEB_ADDRESS, Attachment, Part
 from models.publishing import Managed
 
+FEN = Decimal("0.01")
+LARGEST_AMOUNT = Decimal("99999999999999.99")
+
 
 class PolicyLevel(Labelled):
     """The level of government that issued it (政策层级)."""
@@ -149,10 +152,20 @@ class PolicyValues(Values):
     )
     support_kinds: list[SupportKind] = Field(default_factory=list, sa_type=TEXTS, description="How it helps (支持方式)")
     amount_min: Decimal | None = Field(
-        default=None, ge=0, sa_type=Numeric(16, 2), description="Least amount in yuan (最低金额)"
+        default=None,
+        ge=0,
+        le=LARGEST_AMOUNT,
+        decimal_places=2,
+        sa_type=Numeric(16, 2),
+        description="Least amount in yuan (最低金额)",
     )
     amount_max: Decimal | None = Field(
-        default=None, ge=0, sa_type=Numeric(16, 2), description="Greatest amount in yuan (最高金额)"
+        default=None,
+        ge=0,
+        le=LARGEST_AMOUNT,
+        decimal_places=2,
+        sa_type=Numeric(16, 2),
+        description="Greatest amount in yuan (最高金额)",
     )
     amount_ratio: float | None = Field(
         default=None, ge=0, le=1, description="Share of the cost that is paid, 0 to 1 (支持比例)"
@@ -199,6 +212,11 @@ class PolicyValues(Values):
     @classmethod
     def _normalise_document_no(cls, value: str | None) -> str | None:
         return normalise_document_no(value) or None if isinstance(value, str) else value
+
+    @field_validator("amount_min", "amount_max")
+    @classmethod
+    def _to_the_fen(cls, value: Decimal | None) -> Decimal | None:
+        return None if value is None else value.quantize(FEN)
 
     @field_validator("body")
     @classmethod
@@ -252,5 +270,9 @@ class Policy(PolicyValues, Managed, table=True):
         description="Running number (政策编号)",
     )
     issuer: str | None = Field(
-        default=None, sa_type=Text, sa_column_args=[Computed("issuers[1]")], description="Leading issuer (发布部门)"
+        default=None,
+        sa_type=Text,
+        sa_column_args=[Computed("issuers[1]")],
+        nullable=False,
+        description="Leading issuer (发布部门)",
     )

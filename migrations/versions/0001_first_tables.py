@@ -229,7 +229,7 @@ def upgrade() -> None:
             sa.Computed(
                 "issuers[1]",
             ),
-            nullable=True,
+            nullable=False,
         ),
         sa.CheckConstraint(
             "amount_min IS NULL OR amount_max IS NULL OR amount_min <= amount_max", name=op.f("ck_policy_amount_range")
