@@ -104,7 +104,13 @@ class Http:
             raise bad_request(f"Accept one of {', '.join(RESULT_TYPES)} (请接受其中一种媒体类型)", 406)
         params = await self._params(request)
         viewer = await self._authenticate(bearer(request.headers.get("authorization")))
-        operation = await self._pipeline.open(params, viewer, request.info)
+        try:
+            operation = await self._pipeline.open(params, viewer, request.info)
+        except (RequestError, ApiError) as error:
+            if media != EVENT_STREAM:
+                raise
+            await sse.refuse(request.reply, wire_error(error) if isinstance(error, ApiError) else error)
+            return
         if request.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("Send mutations by POST (变更操作须使用 POST)", 405, (("allow", "POST"),))
         if operation.kind is OperationType.SUBSCRIPTION:

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from starlette.types import Receive
 
 from auth.viewer import Viewer
-from engine.errors import describe
+from engine.errors import RequestError, describe
 from engine.negotiation import EVENT_STREAM
 from engine.streams import EXPIRED_REASON, Beat, beating, until_gone
 from engine.wire import Reply, Result, encode
@@ -19,6 +19,13 @@ UNBUFFERED = (("x-accel-buffering", "no"),)
 
 def event(result: Result) -> bytes:
     return b"event: next\ndata: " + encode(result) + b"\n\n"
+
+
+async def refuse(reply: Reply, error: RequestError) -> None:
+    """An operation that never began, told on an accepted stream: an EventSource cannot read the body of a 4xx."""
+    await reply.start(200, f"{EVENT_STREAM}; charset=utf-8", UNBUFFERED)
+    await reply.chunk(event({"errors": error.errors}))
+    await reply.end(COMPLETE)
 
 
 async def respond(

@@ -21,7 +21,7 @@ from kit.ids import global_id, parse_global_id
 from kit.names import snake
 from resolvers.context import Info
 from resolvers.loaders import Loader
-from resolvers.paging import Page, Window
+from resolvers.paging import DEFAULT, Page, Window
 from schema.enums import summary_of
 
 T = TypeVar("T")
@@ -103,7 +103,14 @@ def connection(
     resolve = root if by is None else nested
     _sign(resolve, filter, order_by, default)
     return field(
-        resolve, about=about or summary_of(fetch), access=access, cost=2, partner=partner, connection=fetch, by=by
+        resolve,
+        about=about or summary_of(fetch),
+        access=access,
+        cost=2,
+        partner=partner,
+        size=DEFAULT,
+        connection=fetch,
+        by=by,
     )
 
 

@@ -87,13 +87,25 @@ async def test_a_mutation_by_get_is_refused(address: str) -> None:
     assert response.status_code == 405
 
 
-@pytest.mark.parametrize("body", [{"query": "{"}, {"query": "subscription { missing }"}, {"query": 5}, []])
-async def test_what_cannot_start_gets_400_in_json(address: str, body: Any) -> None:
+@pytest.mark.parametrize("body", [{"query": 5}, []])
+async def test_what_is_no_request_gets_400_in_json(address: str, body: Any) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.post(address, json=body, headers={"accept": EVENTS})
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert "errors" in response.json()
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("{", "GRAPHQL_PARSE_FAILED"), ("subscription { missing }", "GRAPHQL_VALIDATION_FAILED")],
+)
+async def test_what_cannot_start_says_so_on_the_accepted_stream(address: str, query: str, code: str) -> None:
+    """The protocol's rule 1: an EventSource cannot read the body of a 400."""
+    (name, result), end = await events(address, query)
+    assert name == "next"
+    assert [error["extensions"]["code"] for error in result["errors"]] == [code]
+    assert end == ("complete", None)
 
 
 async def test_a_denied_subscription_says_so_in_its_one_event(address: str) -> None:
