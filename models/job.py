@@ -11,7 +11,7 @@ from models.base import JSON, UTC_TIME, Labelled, Row, choice
 
 
 class JobState(Labelled):
-    """How far a long act is."""
+    """How far a long act is (任务状态)."""
 
     QUEUED = "QUEUED", "排队中", "Waits"
     RUNNING = "RUNNING", "进行中", "Runs"
