@@ -83,7 +83,7 @@ async def _make_template(servers: Servers, name: str) -> None:
     try:
         if await connection.fetchval("SELECT datistemplate FROM pg_database WHERE datname = $1", name):
             return
-        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await drop(connection, name)
         await connection.execute(f"CREATE DATABASE {name}")
         settings.database_url = servers.database(name)
         await migrations.upgrade(settings.database_url)
@@ -94,6 +94,14 @@ async def _make_template(servers: Servers, name: str) -> None:
         await connection.execute(f"ALTER DATABASE {name} IS_TEMPLATE true")
     finally:
         await connection.close()
+
+
+async def drop(connection: "asyncpg.Connection[Any]", name: str) -> None:
+    """Drops a database and ends what still uses it. Only PostgreSQL itself may end its autovacuum, which it does unforced."""
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    except asyncpg.InsufficientPrivilegeError:
+        await connection.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
 @pytest.fixture
@@ -110,7 +118,7 @@ async def empty_database(servers: Servers, template: str, tmp_path: Path) -> Asy
     try:
         yield settings.database_url
     finally:
-        await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await drop(connection, name)
         await connection.close()
 
 

@@ -17,7 +17,8 @@ from tests.conftest import Answer, Api
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 KEYS = map(UUID, (f"01900000-0000-7000-8000-{number:012x}" for number in count(1)))
 SAVE = """mutation Save($input: %sSaveInput!) { %sSave(input: $input) {
-  revision { id no state title itemId isNew changes { field kind before after } } userErrors { code field message } } }"""
+  revision { id no state title itemId isNew changes { field kind before after } }
+  userErrors { code field message } } }"""
 SUBMIT = """mutation Submit($input: RevisionSubmitInput!) { revisionSubmit(input: $input) {
   revision { state words { word severity field } } userErrors { code field } } }"""
 REVIEW = """mutation Review($input: RevisionReviewInput!) { revisionReview(input: $input) {
@@ -98,7 +99,9 @@ def _complete(model: type[SQLModel], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def put_stores(*rows: Mapping[str, Any]) -> list[UUID]:
-    return await put(Store, [{"kind": "INSTITUTION", "name": f"店铺{number}", **row} for number, row in enumerate(rows)])
+    return await put(
+        Store, [{"kind": "INSTITUTION", "name": f"店铺{number}", **row} for number, row in enumerate(rows)]
+    )
 
 
 async def put_products(store: UUID, *rows: Mapping[str, Any]) -> list[UUID]:
@@ -125,7 +128,7 @@ async def pages_of(api: Api, query: str, field: str, size: int, *, backward: boo
     found: list[list[str]] = []
     cursor = None
     while True:
-        window = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
+        window: dict[str, Any] = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
         page = (await api(query, **window))[field]
         found.append([node["name"] for node in page["nodes"]])
         info = page["pageInfo"]
