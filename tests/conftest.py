@@ -97,7 +97,7 @@ async def _make_template(servers: Servers, name: str) -> None:
 
 
 async def drop(connection: "asyncpg.Connection[Any]", name: str) -> None:
-    """Drops a database and ends what still uses it. Only PostgreSQL itself may end its autovacuum, which it does unforced."""
+    """Drops a database and ends what uses it; its autovacuum only PostgreSQL itself may end, which it does unforced."""
     try:
         await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     except asyncpg.InsufficientPrivilegeError:
