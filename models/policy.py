@@ -15,7 +15,7 @@ from models.parts import WEB_ADDRESS, Attachment, Part
 from models.publishing import Managed
 
 FEN = Decimal("0.01")
-LARGEST_AMOUNT = Decimal("99999999999999.99")
+MORE_THAN_ANY_AMOUNT = 10**14
 
 
 class PolicyLevel(Labelled):
@@ -154,7 +154,7 @@ class PolicyValues(Values):
     amount_min: Decimal | None = Field(
         default=None,
         ge=0,
-        le=LARGEST_AMOUNT,
+        lt=MORE_THAN_ANY_AMOUNT,
         decimal_places=2,
         sa_type=Numeric(16, 2),
         description="Least amount in yuan (最低金额)",
@@ -162,7 +162,7 @@ class PolicyValues(Values):
     amount_max: Decimal | None = Field(
         default=None,
         ge=0,
-        le=LARGEST_AMOUNT,
+        lt=MORE_THAN_ANY_AMOUNT,
         decimal_places=2,
         sa_type=Numeric(16, 2),
         description="Greatest amount in yuan (最高金额)",

@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 import models
+from auth.report import LEVELS, ROLES
 from auth.viewer import Level, Role
 from resolvers import account as resolvers
 from resolvers.loaders import Loaders
@@ -13,34 +14,8 @@ from schema.area import Department, District
 from schema.base import ID, Node, entity, field, related
 from schema.enums import describe_enum
 
-describe_enum(
-    Level,
-    L0="Visitor (游客)",
-    L1="Registered, not verified (注册未认证)",
-    L2="Verified person (个人实名)",
-    L3="Verified enterprise (企业认证)",
-    L4="Seller, expert, volunteer or another professional (卖家/专家/志愿者)",
-    L5="Government: department, district or centre (政府部门/区)",
-    L6="Administration of the platform (平台管理)",
-)
-describe_enum(
-    Role,
-    PLATFORM_ADMIN="Platform administrator (平台管理人员)",
-    CENTRE_STAFF="Staff of the service centre (中心员工)",
-    REVIEWER="Reviewer of content (审核人员)",
-    DEPARTMENT_MANAGER="Runs a department's flagship store (部门旗舰店管理员)",
-    DISTRICT_MANAGER="Runs a district's flagship store (区旗舰店管理员)",
-    STORE_MANAGER="Runs an institution's store (店铺管理人员)",
-    MONITORING_REPORTER="Files monitoring data (运行监测信息上报用户)",
-    JUDGE="Judge of the contest (评委)",
-    ZONE_MANAGER="Runs a zone of the contest (赛区管理用户)",
-    CONTEST_PARTNER="Partner of the contest (赛事合作方)",
-    EXPERT="Expert (专家)",
-    VOLUNTEER="Volunteer (志愿者)",
-    IPO_CLASS_1="Pre-IPO database, class 1 (一类用户)",
-    IPO_CLASS_2="Pre-IPO database, class 2 (二类用户)",
-    IPO_CLASS_3="Pre-IPO database, class 3 (三类用户)",
-)
+describe_enum(Level, **{level.name: text for level, text in LEVELS.items()})
+describe_enum(Role, **{role.name: text for role, text in ROLES.items()})
 
 
 @entity(models.Account, Loaders.account)
