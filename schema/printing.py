@@ -7,11 +7,18 @@ from graphql import build_schema
 
 TAG = """\
 \"\"\"
-Marks what an audience may use (受众标记): `partner` for partner systems.
+Marks what an audience may use (受众标记).
 \"\"\"
-directive @tag(name: String!) repeatable on FIELD_DEFINITION
+directive @tag(
+  \"\"\"The audience: `partner` for partner systems (受众)\"\"\"
+  name: String!
+) repeatable on FIELD_DEFINITION
 
 """
+ACCESS = (
+    "directive @access(rule: String!)",
+    'directive @access(\n  """Name of the rule (规则名称)"""\n  rule: String!\n)',
+)
 _SCHEMA_BLOCK = re.compile(r"^schema [^{]*\{", re.MULTILINE)
 _KEY = re.compile(r" @key\(fields: \"[^\"]*\"\)")
 _MACHINERY = (
@@ -28,6 +35,6 @@ def print_contract(schema: strawberry.Schema) -> str:
     text = _KEY.sub("", text)
     for pattern in _MACHINERY:
         text = pattern.sub("", text)
-    text = TAG + text.strip() + "\n"
+    text = TAG + text.replace(*ACCESS).strip() + "\n"
     build_schema(text)
     return text
