@@ -1,4 +1,4 @@
-"""Importing policies from files: by the command's service, and through upload, mutation and job (R-POL-02, R-ADM-13)."""
+"""Importing policies from files, and through upload, mutation and job (R-POL-02, R-ADM-13)."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,10 @@ from services.uow import unit_of_work
 from tests.conftest import Api, Settle, account, token
 
 REAL = ROOT.parent / "shared" / "data" / "policies" / "policies.jsonl"
-IMPORT = "mutation Import($input: PolicyImportInput!) { policyImport(input: $input) { job { id state } userErrors { code } } }"
+IMPORT = """mutation Import($input: PolicyImportInput!) {
+  policyImport(input: $input) { job { id state } userErrors { code field } } }"""
+CANCEL = """mutation Stop($input: JobCancelInput!) {
+  jobCancel(input: $input) { job { state } userErrors { code field } } }"""
 JOB = "query Job($id: ID!) { job(id: $id) { state total done failed result message problemsUrl } }"
 
 
@@ -183,9 +186,8 @@ async def test_a_file_that_cannot_be_read_fails_the_job_with_its_reason(api: Api
 async def test_a_cancelled_job_writes_nothing(api: Api, settle: Settle) -> None:
     sent = await upload(api, jsonl(record()), "p.jsonl")
     queued = (await api(IMPORT, viewer="admin", input={"fileId": sent["id"]}))["policyImport"]["job"]
-    cancel = "mutation Stop($input: JobCancelInput!) { jobCancel(input: $input) { job { state } userErrors { code field } } }"
-    assert (await api(cancel, viewer="admin", input={"id": queued["id"]}))["jobCancel"]["job"] == {"state": "CANCELLED"}
-    assert await api.refusals(cancel, viewer="admin", input={"id": queued["id"]}) == [("JOB_ENDED", ["id"])]
+    assert (await api(CANCEL, viewer="admin", input={"id": queued["id"]}))["jobCancel"]["job"] == {"state": "CANCELLED"}
+    assert await api.refusals(CANCEL, viewer="admin", input={"id": queued["id"]}) == [("JOB_ENDED", ["id"])]
     await settle()
     assert await count(Revision) == 0
 
@@ -211,7 +213,7 @@ async def test_only_the_signed_in_upload_and_a_file_of_another_is_not_imported(a
     assert (await api.client.post("/files", params={"name": "p.txt"}, content=b"x")).status_code == 401
     sent = await upload(api, jsonl(record()), "p.jsonl", viewer="admin")
     assert await api.refusals(
-        IMPORT.replace("userErrors { code }", "userErrors { code field }"),
+        IMPORT,
         viewer="department",
         input={"fileId": sent["id"]},
     ) == [("NOT_FOUND", ["fileId"])]
