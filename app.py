@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -32,6 +32,7 @@ from resolvers import uploads
 from resolvers.context import Context
 from resolvers.search import search_index
 from services import platform
+from services.uow import queue_depth
 
 log = structlog.get_logger()
 
@@ -141,6 +142,10 @@ async def _search_problem() -> str | None:
 
 
 async def prometheus(request: Request) -> Response:
+    """Counters of this process, and the depth of the queue, which all share."""
+    with suppress(asyncpg.PostgresError, OSError):
+        for state, depth in (await queue_depth()).items():
+            metrics.QUEUE_DEPTH.labels(state).set(depth)
     body, content_type = metrics.render(request.headers.get("accept", ""))
     return Response(body, media_type=content_type)
 
@@ -159,6 +164,7 @@ class Application:
                 Route("/healthz", healthz),
                 Route("/readyz", readyz),
                 Route("/metrics", prometheus),
+                Route("/templates/{kind}.xlsx", uploads.template),
                 Route("/files", uploads.upload, methods=["POST"]),
                 Route("/files/{key:path}", uploads.download, methods=["GET"]),
                 Mount(

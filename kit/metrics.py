@@ -25,8 +25,7 @@ OPERATION_SECONDS = Histogram(
 )
 SQL_STATEMENTS = Counter("esc_sql_statements", "SQL statements sent", registry=REGISTRY)
 OPEN_SOCKETS = Gauge("esc_open_sockets", "Open WebSocket connections", registry=REGISTRY)
-JOBS = Counter("esc_jobs", "Background jobs that ended, by kind and outcome", ["job", "outcome"], registry=REGISTRY)
-QUEUE_DEPTH = Gauge("esc_queue_depth", "Background jobs that wait", registry=REGISTRY)
+QUEUE_DEPTH = Gauge("esc_queue_depth", "Jobs by state; failed ones wait for a person", ["state"], registry=REGISTRY)
 SEARCH_DEGRADED = Gauge("esc_search_degraded", "1 while reads fall back from the search server", registry=REGISTRY)
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})

@@ -13,14 +13,17 @@ from starlette.responses import Response, StreamingResponse
 from auth.access import allowed
 from auth.tokens import authenticate
 from kit.errors import Refused, Unauthenticated
+from kit.excel import write_template
 from kit.files import UnsafeKeyError
 from kit.ids import global_id
 from models.refusals import Refusal
 from services import files
+from services.policy.records import COLUMNS as POLICY_COLUMNS
 from services.uow import Act, unit_of_work
 
 SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 SNIFFED_BYTES = 16
+TEMPLATES = {"policies": POLICY_COLUMNS}
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _SAFE = {
     "x-content-type-options": "nosniff",
@@ -74,6 +77,16 @@ async def _receive(request: Request, path: Path) -> tuple[int, bytes]:
     if not size:
         raise Refused(Refusal.BAD_FILE, ["file"], zh="文件为空", en="it is empty")
     return size, start
+
+
+async def template(request: Request) -> Response:
+    """The Excel template of an import (R-POL-02)."""
+    columns = TEMPLATES.get(request.path_params["kind"])
+    if columns is None:
+        return _problem(404, "NOT_FOUND", "没有该模板", "There is no such template")
+    name = f"{request.path_params['kind']}.xlsx"
+    headers = {**_SAFE, "content-disposition": f"attachment; filename={name}"}
+    return Response(write_template(columns), 200, headers, files.media_type(name, b"PK\x03\x04"))
 
 
 async def download(request: Request) -> Response:

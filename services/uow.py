@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.viewer import STAFF, Viewer
 from kit import metrics
-from kit.db import Row, database
+from kit.db import Row, database, fetch_text
 from kit.errors import Refused
 from kit.ids import uuid7
 from models.account import AuditEntry
@@ -108,6 +108,12 @@ async def enqueue(connection: AsyncConnection, events: Sequence[Event]) -> None:
     ]
     queue = Queries(AsyncpgDriver(raw.driver_connection))  # type: ignore[arg-type]
     await queue.enqueue([EVENT_ENTRYPOINT] * len(payloads), payloads, [0] * len(payloads))
+
+
+async def queue_depth() -> dict[str, int]:
+    """Jobs that wait, run, or failed for good and are held."""
+    rows = await fetch_text("SELECT status::text, count(*) FROM pgqueuer GROUP BY status")
+    return {"queued": 0, "picked": 0, "failed": 0} | {row[0]: row[1] for row in rows}
 
 
 def refusal_of(error: IntegrityError) -> Refused | None:

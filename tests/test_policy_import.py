@@ -149,6 +149,14 @@ async def test_an_excel_file_by_the_template_is_imported(api: Api) -> None:
     assert write_template(COLUMNS).startswith(b"PK")
 
 
+async def test_the_template_is_downloaded_and_filled_in(api: Api) -> None:
+    response = await api.client.get("/templates/policies.xlsx")
+    assert response.headers["content-disposition"] == "attachment; filename=policies.xlsx"
+    assert response.content.startswith(b"PK")
+    assert (await imported(response.content, "p.xlsx")).total == 0
+    assert (await api.client.get("/templates/others.xlsx")).status_code == 404
+
+
 async def test_a_manager_imports_only_what_is_his_own(api: Api) -> None:
     report = await imported(
         jsonl(record(), record(id="T2", title="科委的政策措施", issuer="上海市科学技术委员会")), user="department"
