@@ -13,6 +13,7 @@ from kit.db import Row, fetch_one
 from kit.errors import Refused
 from models import topics
 from models.job import JobState
+from models.refusals import Refusal
 from services import files, job
 from services.account import ACCOUNT, viewer_of
 from services.policy import files as policy_files
@@ -62,12 +63,12 @@ async def _import_policies(row: Row, progress: Progress) -> dict[str, Any]:
     account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.id == row["account_id"]))
     file = await files.by_key(row["task"]["file_key"])
     if account is None or file is None:
-        raise Refused(files.Refusal.NOT_FOUND, ["file_id"])
+        raise Refused(Refusal.NOT_FOUND, ["file_id"])
     viewer = await viewer_of(account)
     try:
         rows = policy_files.read(file["name"], await files.store().get(file["key"]))
     except policy_files.BadFile as error:
-        raise Refused(files.Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
+        raise Refused(Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
     await progress(0, len(rows))
     async with unit_of_work(Act(viewer, "policyImport")) as uow:
         report = await policy_files.import_policies(uow, viewer, rows, progress=lambda done: progress(done, len(rows)))
