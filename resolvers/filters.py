@@ -1,9 +1,10 @@
 """Typed filters of connections: one line for each argument, from its value to a condition."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, func, literal, or_
+from sqlalchemy import ARRAY, ColumnElement, Numeric, Text, any_, cast, func, literal, or_
 
 Filters = Mapping[str, Callable[[Any], ColumnElement[bool]]]
 
@@ -35,3 +36,13 @@ def overlaps(
 def text_in(*columns: ColumnElement[Any]) -> Callable[[str], ColumnElement[bool]]:
     """One of the columns contains the text, whatever the case; its wildcards are taken literally."""
     return lambda text: or_(*(column.icontains(text.strip(), autoescape=True) for column in columns))
+
+
+def at_least(column: ColumnElement[Any]) -> Callable[[Decimal | float], ColumnElement[bool]]:
+    """The number in the column is not smaller. A value beyond the column's precision is one that nothing reaches."""
+    return lambda value: column >= literal(Decimal(str(value)), Numeric())
+
+
+def at_most(column: ColumnElement[Any]) -> Callable[[Decimal | float], ColumnElement[bool]]:
+    """The number in the column is not greater."""
+    return lambda value: column <= literal(Decimal(str(value)), Numeric())

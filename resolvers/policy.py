@@ -19,7 +19,7 @@ from models.base import Labelled
 from models.policy import Policy, PolicyKind
 from models.refusals import Refusal
 from resolvers.context import Info, write
-from resolvers.filters import Filters, one_of, overlaps, text_in, where
+from resolvers.filters import Filters, at_least, one_of, overlaps, text_in, where
 from resolvers.paging import Order, Page, Window, page, pages
 from resolvers.publishing import save
 from services import files, job
@@ -81,7 +81,7 @@ FILTERS: Filters = {
     "application_statuses": _status_is,
     "issued_year": lambda year: extract("year", P.issued_on) == year,
     "document_no": lambda text: P.document_no == normalise_document_no(text),
-    "amount_at_least": lambda amount: P.amount_max >= amount,
+    "amount_at_least": at_least(P.amount_max),
 }
 
 

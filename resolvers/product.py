@@ -1,7 +1,6 @@
 """Reads of service products (服务产品): search by filters, one product, those of a store (R-PRO-02, R-BASE-21)."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from models.product import DEARER_THAN_ALL, Product
 from models.publishing import PublicationState
 from models.store import Store
 from resolvers.context import Info
-from resolvers.filters import Filters, one_of, overlaps, text_in, where
+from resolvers.filters import Filters, at_least, at_most, one_of, overlaps, text_in, where
 from resolvers.paging import Order, Page, Window, page, pages
 from resolvers.publishing import save
 from services.product import PRODUCT
@@ -70,11 +69,11 @@ FILTERS: Filters = {
     "categories": in_categories,
     "districts": overlaps(P.service_areas, empty_means_all=True),
     "price_kinds": one_of(P.price_kind),
-    "price_min": lambda price: P.price >= price,
-    "price_max": lambda price: P.price <= price,
+    "price_min": at_least(P.price),
+    "price_max": at_most(P.price),
     "natures": one_of(P.nature),
     "targets": overlaps(P.targets, empty_means_all=True),
-    "min_rating": lambda rating: P.rating >= Decimal(str(rating)),
+    "min_rating": at_least(P.rating),
     "stores": lambda ids: in_stores(P.store_id, ids),
     "store_kinds": lambda kinds: P.store_id.in_(select(S.id).where(one_of(S.kind)(kinds))),
     "states": one_of(P.state),

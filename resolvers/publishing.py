@@ -117,8 +117,14 @@ async def queue_oldest(_row: Parent[Any], info: Info) -> Any:
 
 
 def changes(row: Parent[Any]) -> list[Any]:
-    """What differs from what was published when it was submitted: the fields, with before and after (修改前/修改后)."""
-    return [replace(change, field=camel(change.field)) for change in diff(row["before"], row["values"])]
+    """What differs from what was published when it was submitted: the fields, with before and after (修改前/修改后).
+
+    They come in the order of the form: JSON in PostgreSQL keeps none.
+    """
+    form = KINDS[row["kind"]].values.model_fields
+    before = row["before"] and {name: row["before"].get(name) for name in form}
+    after = {name: row["values"].get(name) for name in form}
+    return [replace(change, field=camel(change.field)) for change in diff(before, after)]
 
 
 def is_new(row: Parent[Any]) -> bool:

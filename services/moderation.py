@@ -1,6 +1,6 @@
 """The sensitive-word check of every publishing form (R-ADM-03, R-ADM-04)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,11 +25,12 @@ async def word_list() -> WordList:
 
 
 async def _version() -> _Version:
+    """Sums, not maxima: a change that was made earlier but commits later moves them too."""
     words, exceptions = SensitiveWord.__table__.c, SensitiveException.__table__.c  # type: ignore[attr-defined]
     rows = await fetch(
-        select(func.max(words.updated_at), func.count(words.id))
+        select(func.sum(func.extract("epoch", words.updated_at)), func.count(words.id))
         .where(words.enabled)
-        .union_all(select(func.max(exceptions.updated_at), func.count(exceptions.id)))
+        .union_all(select(func.sum(func.extract("epoch", exceptions.updated_at)), func.count(exceptions.id)))
     )
     return tuple(tuple(row) for row in rows)
 
@@ -53,7 +54,15 @@ async def find_in_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     matcher = await word_list()
     found = []
     for field, value in values.items():
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str):
-                found += [{"field": field, **asdict(match)} for match in matcher.find(plain_text(text))]
+        for text in _texts(value):
+            found += [{"field": field, **asdict(match)} for match in matcher.find(plain_text(text))]
     return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a value, those inside its parts too, such as the names of attachments."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)

@@ -201,6 +201,8 @@ async def test_sensitive_words_stop_an_article_wherever_they_stand(api: Api) -> 
     assert await refused_later(api, "article", "district", blocked) == [
         ("SENSITIVE_WORDS", ["values", field]) for field in ("body", "title", "summary")
     ]
+    named = values(pudong, attachments=[{"name": "全国最佳.pdf", "url": "/files/1.pdf"}])
+    assert await refused_later(api, "article", "district", named) == [("SENSITIVE_WORDS", ["values", "attachments"])]
 
 
 async def test_filters_keep_what_they_say(api: Api) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from kit.db import fetch_one
+from kit.db import database, fetch_one
 from models.account import AuditEntry
 from tests.conftest import Answer, Api, account
 
@@ -52,6 +52,18 @@ async def test_a_changed_word_is_found_in_its_new_form(api: Api) -> None:
     changed = await save(api, id=word["id"], word="稳过", severity="WARN", suggestion="")
     assert changed == {**word, "word": "稳过", "severity": "WARN", "suggestion": ""}
     assert await found(api, "包过稳过") == ["稳过"]
+
+
+async def test_a_change_that_commits_late_is_noticed_too(api: Api) -> None:
+    """Its time lies before that of a change which was committed, and seen, first."""
+    await save(api)
+    await save(api, word="拍胸脯")
+    assert await found(api, "包过,拍胸脯") == ["包过", "拍胸脯"]
+    late = """UPDATE sensitive_word SET word = '稳过', updated_at = updated_at + interval '1 microsecond'
+      WHERE word = '包过'"""
+    async with database.writes.begin() as connection:
+        await connection.exec_driver_sql(late)
+    assert await found(api, "包过,稳过") == ["稳过"]
 
 
 async def test_a_disabled_word_rests(api: Api) -> None:
