@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import func, literal, select, union_all
+from sqlalchemy import and_, func, literal, select, true, union_all
 from strawberry import Parent
 
 from auth.visibility import search_scopes, visible
@@ -143,9 +144,10 @@ async def _page(info: Info, results: Results, offset: int) -> Found:
         if node is not None
     ]
     reached = offset + len(results.hits)
+    hidden = len(results.hits) - len(edges)
     return Found(
         edges=edges,
-        total_count=results.total,
+        total_count=results.total - hidden,
         facets=[
             {"name": name, "values": [{"value": value, "count": count} for value, count in values]}
             for name, values in results.facets.items()
@@ -154,7 +156,7 @@ async def _page(info: Info, results: Results, offset: int) -> Found:
             "has_next_page": reached < results.total and len(results.hits) > 0 and reached < MAX_OFFSET,
             "has_previous_page": offset > 0,
             "start_cursor": edges[0]["cursor"] if edges else None,
-            "end_cursor": edges[-1]["cursor"] if edges else None,
+            "end_cursor": _cursor(reached) if results.hits else None,
         },
         degraded=results.degraded,
     )
@@ -177,12 +179,13 @@ async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
 
 
 async def _from_titles(info: Info, question: Query) -> Results:
-    """What PostgreSQL finds by titles and 文号 while the index is away: no facets, the newest first."""
+    """What PostgreSQL finds by titles and 文号 while the index is away: every word, no facets, the newest first."""
+    words = question.text.split()
     parts = []
     for kind in question.types or tuple(SearchType):
         model, title = TYPES[kind]
         table = model.__table__.c  # type: ignore[attr-defined]
-        matches = table[title].icontains(question.text, autoescape=True)
+        matches = and_(true(), *(table[title].icontains(word, autoescape=True) for word in words))
         if kind is SearchType.POLICY:
             matches |= table.document_no == normalise_document_no(question.text)
         columns = (literal(kind.value).label("type"), table.id, table[title].label("title"), table.published_at)
@@ -192,7 +195,10 @@ async def _from_titles(info: Info, question: Query) -> Results:
     rows = await fetch(order.limit(question.limit).offset(question.offset))
     hits = tuple(
         Hit(
-            global_id(row["type"].lower(), row["id"]), SearchType(row["type"]), 0.0, (Highlight("title", row["title"]),)
+            global_id(row["type"].lower(), row["id"]),
+            SearchType(row["type"]),
+            0.0,
+            (Highlight("title", escape(row["title"])),),
         )
         for row in rows
     )

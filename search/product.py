@@ -21,7 +21,7 @@ def product_document(row: Row) -> Document:
             "store_kind": [row["store_kind"]],
         },
         numbers={
-            "price": hundredths(row["price"] or 0),
+            "price": hundredths(row["price"]),
             "order_count": row["order_count"],
             "rating": hundredths(row["rating"]),
         },
