@@ -4,7 +4,7 @@ import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -65,28 +65,34 @@ class FieldChange:
     items_removed: list[Json]
 
 
-def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> list[FieldChange]:
+def diff(
+    before: Mapping[str, Json] | None, after: Mapping[str, Json], read: Callable[[str], str] = str
+) -> list[FieldChange]:
     """The changed fields, in the order of `after`, then those that only `before` has.
+
+    `read` makes of a text what a person reads of it, such as `plain_text` of HTML: the text spans compare that.
 
     None before is a first submission: all fields that are not blank are ADDED. None, an empty text, list or object are
     blank, the same as a field that is missing, so going from one to the other is no change. 1 and true differ.
     """
-    return list(_changes("", before or {}, after))
+    return list(_changes("", before or {}, after, read))
 
 
-def _changes(prefix: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> Iterator[FieldChange]:
+def _changes(
+    prefix: str, before: Mapping[str, Json], after: Mapping[str, Json], read: Callable[[str], str]
+) -> Iterator[FieldChange]:
     for name in {**after, **before}:
         field, old, new = prefix + name, before.get(name), after.get(name)
         if _key(old) == _key(new):
             continue
         old_object, new_object = _as(dict, old), _as(dict, new)
         if old_object is None or new_object is None:
-            yield _change(field, old, new)
+            yield _change(field, old, new, read)
         else:
-            yield from _changes(f"{field}.", old_object, new_object)
+            yield from _changes(f"{field}.", old_object, new_object, read)
 
 
-def _change(field: str, old: Json, new: Json) -> FieldChange:
+def _change(field: str, old: Json, new: Json, read: Callable[[str], str]) -> FieldChange:
     kind = ChangeKind.ADDED if _blank(old) else ChangeKind.REMOVED if _blank(new) else ChangeKind.CHANGED
     old_text, new_text = _as(str, old), _as(str, new)
     old_items, new_items = _as(list, old), _as(list, new)
@@ -96,7 +102,7 @@ def _change(field: str, old: Json, new: Json) -> FieldChange:
         kind=kind,
         before=old,
         after=new,
-        text=text_diff(old_text, new_text) if old_text is not None and new_text is not None else [],
+        text=text_diff(read(old_text), read(new_text)) if old_text is not None and new_text is not None else [],
         items_added=_left_over(new_items or [], old_items or []) if lists else [],
         items_removed=_left_over(old_items or [], new_items or []) if lists else [],
     )

@@ -16,6 +16,7 @@ from kit.diff import diff
 from kit.errors import Refused
 from kit.ids import parse_global_id
 from kit.names import camel
+from kit.text import plain_text
 from models.base import Labelled
 from models.publishing import Revision, RevisionState
 from models.refusals import Refusal
@@ -124,7 +125,7 @@ def changes(row: Parent[Any]) -> list[Any]:
     form = KINDS[row["kind"]].values.model_fields
     before = row["before"] and {name: row["before"].get(name) for name in form}
     after = {name: row["values"].get(name) for name in form}
-    return [replace(change, field=camel(change.field)) for change in diff(before, after)]
+    return [replace(change, field=camel(change.field)) for change in diff(before, after, read=plain_text)]
 
 
 def is_new(row: Parent[Any]) -> bool:

@@ -57,7 +57,9 @@ class FieldDiff:
     kind: ChangeKind = strawberry.field(description="How it changed (类型)")
     before: JSON | None = strawberry.field(description="Value before (修改前)")
     after: JSON | None = strawberry.field(description="Value after (修改后)")
-    text: list[Span] = strawberry.field(description="For texts: what stayed, came and went, in order (文本对比)")
+    text: list[Span] = strawberry.field(
+        description="For texts, markup left aside: what stayed, came and went, in order (文本对比)"
+    )
     items_added: list[JSON] = strawberry.field(description="For lists: items that came (新增项)")
     items_removed: list[JSON] = strawberry.field(description="For lists: items that went (删除项)")
 

@@ -14,7 +14,7 @@ from auth.viewer import Level, Role, Viewer
 from kit import clock, throttle
 from kit.db import Row, fetch, fetch_one
 from kit.errors import Refused
-from kit.ids import uuid7
+from kit.ids import global_id, uuid7
 from models.account import Account, Session, StoreMember
 from models.refusals import Refusal
 from services.uow import UnitOfWork
@@ -94,6 +94,7 @@ async def end_session(uow: UnitOfWork, session_id: UUID) -> None:
     await uow.execute(
         update(SESSION).where(SESSION.c.id == session_id, SESSION.c.ended_at.is_(None)).values(ended_at=clock.real())
     )
+    uow.touch(global_id("session", session_id))
 
 
 async def named_viewer(username: str) -> Viewer | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from kit.db import fetch
+from kit.names import camel
 from kit.text import plain_text
 from kit.words import Match, Word, WordList
 from models.words import SensitiveException, SensitiveWord
@@ -50,19 +51,24 @@ async def find(text: str) -> list[Match]:
 
 
 async def find_in_values(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sensitive words in every text of a proposal: the field, and the match within its text without markup."""
-    matcher = await word_list()
-    found = []
-    for field, value in values.items():
-        for text in _texts(value):
-            found += [{"field": field, **asdict(match)} for match in matcher.find(plain_text(text))]
-    return found
+    """Sensitive words in every text of a proposal."""
+    return matches(await word_list(), values)
+
+
+def matches(words: WordList, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The field in the API's spelling, and the match with its offsets within the plain text, markup left aside."""
+    return [
+        {"field": camel(field), **asdict(match)}
+        for field, value in values.items()
+        for text in _texts(value)
+        for match in words.find(plain_text(text))
+    ]
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a value, those inside its parts too, such as the names of attachments."""
+    """Every text in a value, however deep: names of attachments and clauses of conditions too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)

@@ -19,6 +19,7 @@ async def move_clock(uow: UnitOfWork, now: datetime) -> None:
     offset = moment - clock.real()
     row = {"id": 1, "offset_seconds": offset.total_seconds(), "updated_at": clock.real()}
     await uow.execute(upsert(CLOCK).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+    uow.touch("clock", now=moment.isoformat())
     clock.set_offset(offset)
 
 

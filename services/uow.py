@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from sqlalchemy import CursorResult, Executable, insert
+from sqlalchemy import CursorResult, Executable, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +26,7 @@ EVENT_ENTRYPOINT = "event"
 CONSTRAINTS: dict[str, tuple[Refusal, list[str]]] = {
     "uq_account_username": (Refusal.ALREADY_EXISTS, ["username"]),
     "uq_revision_open": (Refusal.OPEN_REVISION, ["id"]),
-    "uq_revision_item_id_no": (Refusal.CHANGED_MEANWHILE, ["id"]),
+    "uq_revision_item_id_no": (Refusal.OPEN_REVISION, ["id"]),
     "uq_policy_source": (Refusal.ALREADY_EXISTS, ["values", "sourceId"]),
     "uq_store_district": (Refusal.ALREADY_EXISTS, ["values", "districtCode"]),
     "uq_store_department": (Refusal.ALREADY_EXISTS, ["values", "departmentCode"]),
@@ -66,6 +66,10 @@ class UnitOfWork:
 
     async def value(self, statement: Executable) -> Any:
         return (await self.execute(statement)).scalar()
+
+    async def take_turns(self, act: str) -> None:
+        """Waits until no other transaction does this act, so that what one wrote the next one finds."""
+        await self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(act, 0))))
 
     def emit(self, event: Event) -> None:
         """Queues the event's reactions (`jobs/on_event.py`) in this transaction: rolled back with it."""

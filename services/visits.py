@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import Table, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from kit.ids import global_id
 from models.publishing import Visit
 from services.publishing import KINDS, Kind
 from services.uow import UnitOfWork
@@ -19,6 +20,7 @@ async def count(uow: UnitOfWork, kind: Kind, item_id: UUID, visit: str) -> None:
     visit_id = uuid5(item_id, visit[:200])
     row = {"item_id": item_id, "visit_id": visit_id, "kind": kind.name, "folded": False}
     await uow.execute(upsert(Visit).values(row).on_conflict_do_nothing())
+    uow.touch(global_id(kind.name, item_id))
 
 
 async def fold(uow: UnitOfWork) -> int:

@@ -1,7 +1,6 @@
 """Proposals that wait on the review desk: changes and new things, some with words that a reviewer should see."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import clock
-from kit.text import plain_text
 from kit.words import Severity, Word, WordList
 from models.publishing import RevisionState
 from models.reference import rows
+from services import moderation
 from services.demo.rows import REVISION, Item, add_rows
 from services.demo.texts import TITLES, Line, key, lines, name_of, parse
 
@@ -52,7 +51,7 @@ def _row(line: Line, items: Mapping[Any, Item], words: WordList) -> dict[str, An
         "owner": live.owner if live else _owner(line, whole),
         "values": values,
         "before": live.values.model_dump(mode="json") if live else None,
-        "words": _found(words, values),
+        "words": moderation.matches(words, values),
         "author_id": key("account", line["author"]),
         "submitted_at": submitted,
     }
@@ -77,13 +76,3 @@ def _first_library() -> WordList:
         ],
         [row["phrase"] for row in rows("sensitive_exceptions")],
     )
-
-
-def _found(words: WordList, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"field": name, **asdict(match)}
-        for name, value in values.items()
-        for text in (value if isinstance(value, list) else [value])
-        if isinstance(text, str)
-        for match in words.find(plain_text(text))
-    ]

@@ -13,8 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select, update
 
 from auth.viewer import Viewer
 from auth.visibility import may_review, may_write
@@ -23,11 +22,12 @@ from kit.db import Row
 from kit.errors import Refused
 from kit.ids import global_id, uuid7
 from models.base import Values
-from models.events import ItemsChanged, ReviewQueueChanged
-from models.publishing import PublicationState, Revision, RevisionState
+from models.publishing import RevisionState
 from models.refusals import Refusal
 from services import moderation
 from services.publishing.kinds import KINDS, Kind, invalid, published_values, register
+from services.publishing.publication import publish, publish_due, republish, take_offline
+from services.publishing.steps import REVISION, begin, live_row, move
 from services.uow import UnitOfWork
 
 __all__ = [
@@ -47,7 +47,6 @@ __all__ = [
     "withdraw",
 ]
 
-REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
 EDITABLE = (RevisionState.DRAFT, RevisionState.REJECTED)
 WITHDRAWABLE = (*EDITABLE, RevisionState.PENDING_REVIEW, RevisionState.SCHEDULED)
 
@@ -62,7 +61,7 @@ async def save(
 ) -> UUID:
     """Writes the item's open draft, or begins one, and returns its id. Nothing is checked for words yet (R-ADM-04)."""
     values = kind.parse(raw)
-    live = await _live(uow, kind, item_id) if item_id else None
+    live = await live_row(uow, kind, item_id) if item_id else None
     draft = await _open(uow, kind, item_id) if item_id else None
     if item_id and live is None and not (draft is not None and _theirs(author, draft)):
         raise Refused(Refusal.NOT_FOUND, ["id"])
@@ -83,26 +82,7 @@ async def save(
     }
     if draft is not None:
         return await _save_over(uow, author, draft, stored, unless_changed_since)
-    return await _insert(uow, kind, item_id, owner, author, stored)
-
-
-async def _insert(
-    uow: UnitOfWork, kind: Kind, item_id: UUID, owner: str, author: Viewer, stored: Mapping[str, Any]
-) -> UUID:
-    number = select(func.coalesce(func.max(REVISION.c.no), 0) + 1).where(REVISION.c.item_id == item_id)
-    row = Revision(
-        kind=kind.name,
-        item_id=item_id,
-        no=0,
-        title=stored["title"],
-        owner=owner,
-        values={},
-        author_id=author.account_id,
-        author_name=author.display_name,
-    )
-    await uow.execute(insert(Revision).values({**row.model_dump(), **stored, "no": number.scalar_subquery()}))
-    uow.touch(global_id("revision", row.id))
-    return row.id
+    return await begin(uow, kind, item_id, owner, author, stored)
 
 
 async def _save_over(
@@ -149,7 +129,7 @@ async def submit(
         raise Refused(Refusal.NOT_A_DRAFT, ["id"])
     kind = KINDS[revision["kind"]]
     values = kind.parse(revision["values"])
-    live = await _live(uow, kind, revision["item_id"])
+    live = await live_row(uow, kind, revision["item_id"])
     before = published_values(kind, live)
     if before == revision["values"]:
         raise Refused(Refusal.NOTHING_CHANGED, ["id"])
@@ -157,7 +137,7 @@ async def submit(
     _require_clean(words, confirm_words=confirm_words)
     if kind.check is not None:
         await kind.check(uow, values, revision["item_id"])
-    await _move(
+    await move(
         uow,
         revision,
         EDITABLE,
@@ -192,7 +172,7 @@ async def approve(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: 
     """Publishes a proposal, or schedules it where its author named a later time. One of two reviewers wins."""
     revision = await _reviewable(uow, reviewer, revision_id, remark)
     later = revision["publish_at"] is not None and revision["publish_at"] > clock.now()
-    await _move(
+    await move(
         uow,
         revision,
         (RevisionState.PENDING_REVIEW,),
@@ -204,7 +184,7 @@ async def approve(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: 
         remark=remark,
     )
     if not later:
-        await _publish(uow, revision)
+        await publish(uow, revision)
 
 
 async def reject(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: str | None) -> None:
@@ -212,7 +192,7 @@ async def reject(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: s
     if not (remark or "").strip():
         raise Refused(Refusal.REASON_REQUIRED, ["remark"])
     revision = await _reviewable(uow, reviewer, revision_id, remark)
-    await _move(
+    await move(
         uow,
         revision,
         (RevisionState.PENDING_REVIEW,),
@@ -228,66 +208,7 @@ async def reject(uow: UnitOfWork, reviewer: Viewer, revision_id: UUID, remark: s
 async def withdraw(uow: UnitOfWork, author: Viewer, revision_id: UUID) -> None:
     """Gives an open revision up; what the public sees stays."""
     revision = await _mine(uow, author, revision_id)
-    await _move(uow, revision, WITHDRAWABLE, Refusal.NOT_PENDING, state=RevisionState.WITHDRAWN)
-
-
-async def take_offline(uow: UnitOfWork, actor: Viewer, kind: Kind, item_id: UUID, reason: str) -> None:
-    """Hides a published item from the public, by its managers or a reviewer, with a reason that the audit log keeps."""
-    if not reason.strip():
-        raise Refused(Refusal.REASON_REQUIRED, ["reason"])
-    await _switch(uow, actor, kind, item_id, PublicationState.OFFLINE, Refusal.NOT_PUBLISHED, reason)
-
-
-async def republish(uow: UnitOfWork, actor: Viewer, kind: Kind, item_id: UUID) -> None:
-    """Shows an offline item again as it was approved. What a reviewer took down only a reviewer brings back."""
-    await _switch(uow, actor, kind, item_id, PublicationState.PUBLISHED, Refusal.NOT_OFFLINE, None)
-
-
-async def _switch(
-    uow: UnitOfWork,
-    actor: Viewer,
-    kind: Kind,
-    item_id: UUID,
-    to: PublicationState,
-    refusal: Refusal,
-    reason: str | None,
-) -> None:
-    live = await _live(uow, kind, item_id)
-    if live is None or not (may_write(actor, live["owner"]) or may_review(actor, live["owner"])):
-        raise Refused(Refusal.NOT_FOUND, ["id"])
-    if to is PublicationState.PUBLISHED and live["offline_by"] != actor.id and not may_review(actor, live["owner"]):
-        raise Refused(Refusal.NOT_YOURS, ["id"])
-    table = kind.columns
-    changed = await uow.value(
-        update(table)
-        .where(table.c.id == item_id, table.c.state != to)
-        .values(
-            state=to,
-            offline_by=actor.id if to is PublicationState.OFFLINE else None,
-            offline_reason=reason,
-            updated_at=clock.real(),
-        )
-        .returning(table.c.id)
-    )
-    if changed is None:
-        raise Refused(refusal, ["id"])
-    uow.touch(global_id(kind.name, item_id), **({"reason": reason} if reason else {}))
-    uow.emit(ItemsChanged(kind.name, (item_id,)))
-
-
-async def publish_due(uow: UnitOfWork) -> int:
-    """Publishes every scheduled revision whose business time has come: for a ticker, and when the clock is moved."""
-    due = await uow.execute(
-        select(REVISION)
-        .where(REVISION.c.state == RevisionState.SCHEDULED, REVISION.c.publish_at <= clock.now())
-        .order_by(REVISION.c.publish_at)
-        .limit(100)
-        .with_for_update(skip_locked=True)
-    )
-    rows = due.mappings().all()
-    for revision in rows:
-        await _publish(uow, revision)
-    return len(rows)
+    await move(uow, revision, WITHDRAWABLE, Refusal.NOT_PENDING, state=RevisionState.WITHDRAWN)
 
 
 async def publish_unreviewed(
@@ -299,69 +220,10 @@ async def publish_unreviewed(
         "values": values.model_dump(mode="json"),
         "submitted_at": clock.now(),
     }
-    revision_id = await _insert(uow, kind, item_id, owner, author, {**stored, "state": RevisionState.PENDING_REVIEW})
+    revision_id = await begin(uow, kind, item_id, owner, author, {**stored, "state": RevisionState.PENDING_REVIEW})
     revision = await uow.one(select(REVISION).where(REVISION.c.id == revision_id))
     if revision is not None:
-        await _publish(uow, revision)
-
-
-async def _publish(uow: UnitOfWork, revision: Row) -> None:
-    """Copies the approved values to the domain's table. An item that is offline comes back with them."""
-    kind = KINDS[revision["kind"]]
-    values = kind.parse(revision["values"])
-    now = clock.now()
-    row = {
-        **values.model_dump(),
-        "state": PublicationState.PUBLISHED,
-        "revised_at": now,
-        "revision_no": revision["no"],
-        "offline_by": None,
-        "offline_reason": None,
-        "updated_at": clock.real(),
-    }
-    new = {
-        "id": revision["item_id"],
-        "owner": revision["owner"],
-        "published_at": now,
-        "created_at": clock.real(),
-        "view_count": 0,
-    }
-    await uow.execute(
-        upsert(kind.columns).values({**row, **new}).on_conflict_do_update(index_elements=["id"], set_=row)
-    )
-    await uow.execute(
-        update(REVISION)
-        .where(REVISION.c.item_id == revision["item_id"], REVISION.c.state == RevisionState.PUBLISHED)
-        .values(state=RevisionState.SUPERSEDED)
-    )
-    await uow.execute(
-        update(REVISION)
-        .where(REVISION.c.id == revision["id"])
-        .values(state=RevisionState.PUBLISHED, decided_at=func.coalesce(REVISION.c.decided_at, now))
-    )
-    uow.touch(global_id(kind.name, revision["item_id"]))
-    uow.emit(ItemsChanged(kind.name, (revision["item_id"],)))
-
-
-async def _move(
-    uow: UnitOfWork, revision: Row, expected: tuple[RevisionState, ...], refusal: Refusal, **changes: Any
-) -> None:
-    """The one place where a state changes: the condition on the old state decides races."""
-    changed = await uow.value(
-        update(REVISION)
-        .where(REVISION.c.id == revision["id"], REVISION.c.state.in_(expected))
-        .values(updated_at=clock.real(), **changes)
-        .returning(REVISION.c.id)
-    )
-    if changed is None:
-        raise Refused(refusal, ["id"])
-    details = {"remark": changes["remark"]} if changes.get("remark") else {}
-    uow.touch(global_id("revision", revision["id"]), **details)
-    uow.emit(ReviewQueueChanged())
-
-
-async def _live(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
-    return await uow.one(select(kind.columns).where(kind.columns.c.id == item_id))
+        await publish(uow, revision)
 
 
 async def _open(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:

@@ -1,0 +1,60 @@
+"""The single steps of the workflow: a revision begins, a state changes, a published row is read."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, func, insert, select, update
+
+from auth.viewer import Viewer
+from kit import clock
+from kit.db import Row
+from kit.errors import Refused
+from kit.ids import global_id
+from models.events import ReviewQueueChanged
+from models.publishing import Revision, RevisionState
+from models.refusals import Refusal
+from services.publishing.kinds import Kind
+from services.uow import UnitOfWork
+
+REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
+
+
+async def begin(
+    uow: UnitOfWork, kind: Kind, item_id: UUID, owner: str, author: Viewer, stored: Mapping[str, Any]
+) -> UUID:
+    number = select(func.coalesce(func.max(REVISION.c.no), 0) + 1).where(REVISION.c.item_id == item_id)
+    row = Revision(
+        kind=kind.name,
+        item_id=item_id,
+        no=0,
+        title=stored["title"],
+        owner=owner,
+        values={},
+        author_id=author.account_id,
+        author_name=author.display_name,
+    )
+    await uow.execute(insert(Revision).values({**row.model_dump(), **stored, "no": number.scalar_subquery()}))
+    uow.touch(global_id("revision", row.id))
+    return row.id
+
+
+async def move(
+    uow: UnitOfWork, revision: Row, expected: tuple[RevisionState, ...], refusal: Refusal, **changes: Any
+) -> None:
+    """The one place where a state changes: the condition on the old state decides races."""
+    changed = await uow.value(
+        update(REVISION)
+        .where(REVISION.c.id == revision["id"], REVISION.c.state.in_(expected))
+        .values(updated_at=clock.real(), **changes)
+        .returning(REVISION.c.id)
+    )
+    if changed is None:
+        raise Refused(refusal, ["id"])
+    details = {"remark": changes["remark"]} if changes.get("remark") else {}
+    uow.touch(global_id("revision", revision["id"]), **details)
+    uow.emit(ReviewQueueChanged())
+
+
+async def live_row(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
+    return await uow.one(select(kind.columns).where(kind.columns.c.id == item_id))
