@@ -10,7 +10,6 @@ import asyncpg
 import orjson
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -39,6 +38,7 @@ log = structlog.get_logger()
 EXPLORER = ROOT / "web" / "explorer"
 ASSETS = EXPLORER / "dist" / "assets"
 GRAPHQL = "/graphql"
+DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def _explorer_page() -> bytes | None:
@@ -102,7 +102,7 @@ async def _follow_clock() -> None:
         await asyncio.sleep(1)
         try:
             await platform.follow_clock()
-        except (SQLAlchemyError, asyncpg.PostgresError, OSError):
+        except DATABASE_AWAY:
             continue
 
 
@@ -123,7 +123,7 @@ async def readyz(_request: Request) -> Response:
 async def _database_problem() -> str | None:
     try:
         rows = await fetch_text("SELECT version_num FROM alembic_version")
-    except (asyncpg.PostgresError, OSError) as error:
+    except DATABASE_AWAY as error:
         return f"database: {type(error).__name__}"
     return None if [row[0] for row in rows] == [migrations.head()] else "database: not migrated"
 

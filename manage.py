@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -26,6 +27,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, help="企服云, t
 importing = typer.Typer(no_args_is_help=True, help="Bring data in from files.")
 cli.add_typer(importing, name="import")
 console = Console()
+WORKER_STOP_SECONDS = 15
 EXAMPLES = """
 [bold]Three queries to begin with[/bold] (GraphiQL opens with them):
   {{ search(query: "专精特新 贴息", types: [POLICY], first: 3) {{ totalCount nodes {{ ... on Policy {{ title }} }} }} }}
@@ -96,15 +98,14 @@ def serve(
         asyncio.run(_first_steps(clock_at))
     elif clock_at is not None:
         raise typer.BadParameter("the clock moves in development only")
-    child = (
-        subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "worker", "--parent", str(os.getpid())])
-        if worker
-        else None
-    )
+    ending = threading.Event()
+    keeper = threading.Thread(target=_keep_worker, args=(ending,))
     address = f"http://{'127.0.0.1' if settings.host == '0.0.0.0' else settings.host}:{settings.port}"  # noqa: S104
     console.print(f"\n[bold]企服云[/bold]  {address}/graphql  (GraphiQL)   {address}/readyz   {address}/metrics")
     console.print(EXAMPLES.format())
     try:
+        if worker:
+            keeper.start()
         uvicorn.run(
             "app:app",
             host=settings.host,
@@ -120,9 +121,23 @@ def serve(
             timeout_graceful_shutdown=5,
         )
     finally:
-        if child is not None:
-            child.terminate()
-            child.wait(15)
+        ending.set()
+        if keeper.is_alive():
+            keeper.join()
+
+
+def _keep_worker(ending: threading.Event) -> None:
+    """Runs the worker beside the server and another one when it dies, since without one events only pile up."""
+    while not ending.is_set():
+        child = subprocess.Popen([sys.executable, str(ROOT / "manage.py"), "worker", "--parent", str(os.getpid())])
+        while child.poll() is None and not ending.wait(0.2):
+            pass
+        child.terminate()
+        try:
+            child.wait(WORKER_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+        ending.wait(1)
 
 
 async def _first_steps(clock_at: datetime | None) -> None:
@@ -169,7 +184,7 @@ def worker(
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: task and task.cancel())
+            loop.add_signal_handler(number, lambda: task and not task.cancelling() and task.cancel())
         watcher = asyncio.create_task(_end_with(parent, task)) if parent else None
         try:
             await jobs.run(settings)
@@ -309,6 +324,7 @@ async def _import_policies(file: Path, user: str, *, publish: bool) -> str | Non
             bar.update(task, completed=done)
 
         async with unit_of_work(Act(viewer, "import policies")) as uow:
+            await uow.take_turns("policy_import")
             report = await files.import_policies(uow, viewer, rows, publish=publish, progress=tell)
     console.print(
         f"{report.created} new, {report.changed} changed, {report.unchanged} unchanged, "

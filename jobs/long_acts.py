@@ -1,11 +1,13 @@
 """Does the long acts that users asked for. Each writes in one transaction and tells its progress beside it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-import structlog
+import anyio
+from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from kit.bus import bus
@@ -17,48 +19,62 @@ from models.refusals import Refusal
 from services import files, job
 from services.account import ACCOUNT, viewer_of
 from services.policy import files as policy_files
-from services.uow import Act, unit_of_work
+from services.uow import Act, UnitOfWork, unit_of_work
 
-log = structlog.get_logger()
 Progress = Callable[[int, int], Awaitable[None]]
+TURN = anyio.Lock()
 
 
 class CancelledByUser(Exception):
-    """Raised inside an act whose job was cancelled: its transaction rolls back."""
+    """Raised inside an act whose job has ended, by its user or by another worker: its transaction rolls back."""
 
 
 async def _tell(job_id: UUID, done: int, total: int) -> None:
     async with unit_of_work() as uow:
         running = await job.advance(uow, job_id, done, total)
-    await bus.publish(topics.job(job_id))
     if not running:
         raise CancelledByUser
+    with suppress(RedisError):  # progress nobody sees is no reason to begin again
+        await bus.publish(topics.job(job_id))
 
 
 async def run(job_id: UUID) -> None:
-    """Runs one job to its end. A kill in between leaves it RUNNING with nothing written, and it is taken up again."""
-    async with unit_of_work() as uow:
-        row = await job.begin(uow, job_id)
-    if row is None:
-        return
+    """Runs one job to its end, one at a time, so that none waits with a connection in its hand.
+
+    A kill in between leaves it RUNNING with nothing written, and it is taken up again.
+    """
+    async with TURN:
+        async with unit_of_work() as uow:
+            row = await job.begin(uow, job_id)
+        if row is not None:
+            await _act(row)
+    await bus.publish(topics.job(job_id))
+
+
+async def _act(row: Row) -> None:
     try:
-        outcome = await ACTS[row["kind"]](row, lambda done, total: _tell(job_id, done, total))
-        state = JobState.DONE
+        await ACTS[row["kind"]](row, lambda done, total: _tell(row["id"], done, total))
     except CancelledByUser:
         return
     except Refused as refused:
         first = refused.all[0]
-        state = JobState.FAILED
-        outcome = {
-            "message_zh": first.code.zh.format_map(first.params),  # type: ignore[attr-defined]
-            "message_en": first.code.en.format_map(first.params),  # type: ignore[attr-defined]
-        }
-    async with unit_of_work() as uow:
-        await job.end(uow, job_id, state, **outcome)
-    await bus.publish(topics.job(job_id))
+        async with unit_of_work() as uow:
+            await job.end(
+                uow,
+                row["id"],
+                JobState.FAILED,
+                message_zh=first.code.zh.format_map(first.params),  # type: ignore[attr-defined]
+                message_en=first.code.en.format_map(first.params),  # type: ignore[attr-defined]
+            )
 
 
-async def _import_policies(row: Row, progress: Progress) -> dict[str, Any]:
+async def _done(uow: UnitOfWork, row: Row, **outcome: Any) -> None:
+    """Ends the job in the transaction of what it wrote, so that neither is ever there without the other."""
+    if not await job.end(uow, row["id"], JobState.DONE, **outcome):
+        raise CancelledByUser
+
+
+async def _import_policies(row: Row, progress: Progress) -> None:
     """A file of policies becomes drafts of whoever asked (R-POL-02)."""
     account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.id == row["account_id"]))
     file = await files.by_key(row["task"]["file_key"])
@@ -71,19 +87,22 @@ async def _import_policies(row: Row, progress: Progress) -> dict[str, Any]:
         raise Refused(Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
     await progress(0, len(rows))
     async with unit_of_work(Act(viewer, "policyImport")) as uow:
+        await uow.take_turns("policy_import")
         report = await policy_files.import_policies(uow, viewer, rows, progress=lambda done: progress(done, len(rows)))
         problems = None
         if report.errors or report.warnings:
             content = policy_files.problems_csv(report).encode("utf-8-sig")
             kept = await files.keep(uow, viewer, f"{file['name']}.errors.csv", content, "text/csv", len(content))
             problems = kept["key"]
-    counts = {name: count for name, count in asdict(report).items() if isinstance(count, int)}
-    return {
-        "result": {**counts, "warnings": len(report.warnings)},
-        "failed": len({problem.row for problem in report.errors}),
-        "done": len(rows),
-        "problems_key": problems,
-    }
+        counts = {name: count for name, count in asdict(report).items() if isinstance(count, int)}
+        await _done(
+            uow,
+            row,
+            result={**counts, "warnings": len(report.warnings)},
+            failed=len({problem.row for problem in report.errors}),
+            done=len(rows),
+            problems_key=problems,
+        )
 
 
-ACTS: dict[str, Callable[[Row, Progress], Awaitable[dict[str, Any]]]] = {"policy_import": _import_policies}
+ACTS: dict[str, Callable[[Row, Progress], Awaitable[None]]] = {"policy_import": _import_policies}

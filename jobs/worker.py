@@ -1,42 +1,57 @@
 """The worker: takes events from the queue, runs the schedule, and alone writes the embedded index.
 
-One worker at a time holds an advisory lock on its LISTEN connection; a second one waits for its turn.
+One worker at a time holds an advisory lock on its LISTEN connection; a second one waits for its turn. What a worker had
+begun when it was killed, stopped or cut off is put back into the queue, and done again by the next.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import structlog
 from pgqueuer import PgQueuer
+from pgqueuer.errors import RetryRequested
 from pgqueuer.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.models import Job
 from pgqueuer.types import QueueExecutionMode
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
 from jobs import on_event
 from jobs.schedule import SCHEDULE, tick
 from kit.settings import Settings
 from search import open_index
-from search.base import SearchIndex
+from search.base import SearchIndex, SearchUnavailable
 from services.uow import EVENT_ENTRYPOINT
 
 WORKER_LOCK = 0x455343
 LOCK_POLL_SECONDS = 0.5
+RECONNECT_SECONDS = 1
+ANSWER_SECONDS = 30
+STOP_SECONDS = 5
 MAX_ATTEMPTS = 12
+FIRST_DELAY = timedelta(seconds=0.5)
+LAST_DELAY = timedelta(minutes=1)
+AWAY = (
+    SearchUnavailable,
+    RedisError,
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+"""A server that does not answer. That passes, however long it takes, so it never holds an event."""
 
 log = structlog.get_logger()
 
 
 def _retrying(parameters: EntrypointExecutorParameters) -> DatabaseRetryEntrypointExecutor:
-    """Backs off from 0.5 s to 5 min, for about half an hour; then the job is held for a person to look at."""
+    """Backs off from 0.5 s to 1 min, for about seven minutes; then the job is held for a person to look at."""
     return DatabaseRetryEntrypointExecutor(
-        parameters,
-        max_attempts=MAX_ATTEMPTS,
-        initial_delay=timedelta(seconds=0.5),
-        max_delay=timedelta(minutes=5),
+        parameters, max_attempts=MAX_ATTEMPTS, initial_delay=FIRST_DELAY, max_delay=LAST_DELAY
     )
 
 
@@ -47,70 +62,89 @@ def _queue(connection: "asyncpg.Connection[Any]", index: SearchIndex) -> PgQueue
     async def event(job: Job) -> None:
         try:
             await on_event.handle(job.payload or b"{}", index)
-        except Exception:
+        except asyncio.CancelledError:
+            # pgqueuer would take it for a job that nobody wants any more, and delete it
+            raise RetryRequested(reason="the worker stopped") from None
+        except Exception as error:
             log.warning("event.failed", job_id=job.id, attempt=job.attempts, exc_info=True)
+            if _away(error):
+                delay = min(FIRST_DELAY * 2 ** min(job.attempts, MAX_ATTEMPTS), LAST_DELAY)
+                raise RetryRequested(delay=delay, reason=type(error).__name__) from error
             raise
 
     return queue
 
 
+def _away(error: Exception) -> bool:
+    return isinstance(error, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
 @asynccontextmanager
-async def _elected(settings: Settings, *, wait: bool) -> AsyncIterator["asyncpg.Connection[Any] | None"]:
-    """The worker's own connection once it alone is the worker; None where another is and `wait` is off."""
-    connection = await asyncpg.connect(settings.database_url, server_settings={"application_name": "esc worker"})
+async def _connected(settings: Settings) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    connection = await asyncpg.connect(
+        settings.database_url, command_timeout=ANSWER_SECONDS, server_settings={"application_name": "esc worker"}
+    )
     try:
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", WORKER_LOCK):
-            if not wait:
-                yield None
-                return
-            await asyncio.sleep(LOCK_POLL_SECONDS)
         yield connection
     finally:
-        await connection.close()
+        await connection.close(timeout=STOP_SECONDS)
+
+
+async def _elected(connection: "asyncpg.Connection[Any]") -> bool:
+    """Whether this connection's owner alone is the worker, for as long as the connection lives."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", WORKER_LOCK))
+
+
+async def _put_back(connection: "asyncpg.Connection[Any]") -> None:
+    """What the last worker had begun and not finished waits again."""
+    await connection.execute("UPDATE pgqueuer SET status = 'queued' WHERE status = 'picked'")
 
 
 async def run(settings: Settings) -> None:
-    """Works until cancelled. The pools and the bus are open."""
-    async with _elected(settings, wait=True) as connection:
-        if connection is None:
-            return
-        index = open_index(settings, writer=True)
-        await connection.execute("UPDATE pgqueuer SET status = 'queued' WHERE status = 'picked'")
-        log.info("worker.started")
-        tickers = [asyncio.create_task(tick(seconds, act)) for seconds, act in SCHEDULE]
-        queue = _queue(connection, index)
+    """Works until cancelled, and begins anew whenever its connection is lost. The pools and the bus are open."""
+    while True:
         try:
-            await queue.run(dequeue_timeout=timedelta(seconds=2), batch_size=20)
-        finally:
-            for ticker in tickers:
-                ticker.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*tickers, return_exceptions=True)
-            await index.close()
-            log.info("worker.stopped")
+            async with _connected(settings) as connection:
+                while not await _elected(connection):  # noqa: ASYNC110 - another process is the worker
+                    await asyncio.sleep(LOCK_POLL_SECONDS)
+                await _work(settings, connection)
+        except Exception:
+            log.warning("worker.lost", exc_info=True)
+        await asyncio.sleep(RECONNECT_SECONDS)
+
+
+async def _work(settings: Settings, connection: "asyncpg.Connection[Any]") -> None:
+    await _put_back(connection)
+    index = open_index(settings, writer=True)
+    queue = _queue(connection, index)
+    tickers = [asyncio.create_task(tick(seconds, act)) for seconds, act in SCHEDULE]
+    working = asyncio.create_task(queue.run(dequeue_timeout=timedelta(seconds=2), batch_size=20))
+    log.info("worker.started")
+    try:
+        await asyncio.shield(working)
+    finally:
+        queue.shutdown.set()
+        await asyncio.wait({working}, timeout=STOP_SECONDS)  # what has not ended by then is put back
+        for task in (working, *tickers):
+            task.cancel()
+        await asyncio.gather(working, *tickers, return_exceptions=True)
+        await index.close()
+        log.info("worker.stopped")
 
 
 async def drain(settings: Settings) -> None:
     """Returns when all events are done: by the running worker, else by this process itself."""
-    async with _elected(settings, wait=False) as connection:
-        if connection is not None:
-            index = open_index(settings, writer=True)
-            try:
-                await connection.execute("UPDATE pgqueuer SET status = 'queued' WHERE status = 'picked'")
-                await _queue(connection, index).qm.run(mode=QueueExecutionMode.drain, batch_size=20)
-            finally:
-                await index.close()
-            return
-    await _until_done(settings)
-
-
-async def _until_done(settings: Settings) -> None:
-    connection = await asyncpg.connect(settings.database_url)
-    try:
-        while await pending(connection):  # noqa: ASYNC110 - another process does the work
+    async with _connected(settings) as connection:
+        while not await _elected(connection):
+            if not await pending(connection):
+                return
             await asyncio.sleep(0.1)
-    finally:
-        await connection.close()
+        index = open_index(settings, writer=True)
+        try:
+            await _put_back(connection)
+            await _queue(connection, index).qm.run(mode=QueueExecutionMode.drain, batch_size=20)
+        finally:
+            await index.close()
 
 
 async def pending(connection: Any) -> int:

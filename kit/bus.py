@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 CHANNEL = "esc:topic:"
 RECONNECT_SECONDS = 0.5
+ANSWER_SECONDS = 2
 
 log = structlog.get_logger()
 
@@ -52,7 +54,14 @@ class Bus:
         return self._redis
 
     async def open(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15)
+        """Needs no Redis yet. A command tries twice without a pause, since its callers can do without or try again."""
+        self._redis = Redis.from_url(
+            url,
+            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 1),
+        )
         self._reader = asyncio.create_task(self._read(), name="bus")
 
     async def close(self) -> None:
@@ -86,7 +95,7 @@ class Bus:
         while True:
             try:
                 await self._receive()
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a reader that ended would leave every socket silent
                 log.warning("bus.lost", error=type(error).__name__)
             self.connected.clear()
             await asyncio.sleep(RECONNECT_SECONDS)

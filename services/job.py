@@ -49,13 +49,15 @@ async def advance(uow: UnitOfWork, job_id: UUID, done: int, total: int) -> bool:
     return state is not None
 
 
-async def end(uow: UnitOfWork, job_id: UUID, state: JobState, **outcome: Any) -> None:
-    """Ends a job once; a job that has ended stays as it is."""
-    await uow.execute(
+async def end(uow: UnitOfWork, job_id: UUID, state: JobState, **outcome: Any) -> bool:
+    """Ends a job once; False when it had ended before and stays as it is."""
+    ended = await uow.value(
         update(JOB)
         .where(JOB.c.id == job_id, JOB.c.state.not_in(ENDED))
         .values(state=state, ended_at=clock.real(), updated_at=clock.real(), **outcome)
+        .returning(JOB.c.id)
     )
+    return ended is not None
 
 
 async def cancel(uow: UnitOfWork, viewer: Viewer, job_id: UUID) -> None:
