@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, and_, extract, func, literal, or_
+from sqlalchemy import ColumnElement, Date, and_, extract, func, literal_column, or_
 from strawberry import ID, Parent
 from strawberry import argument as about
 
@@ -46,8 +46,8 @@ class ApplicationStatus(Labelled):
     CLOSED = "CLOSED", "已截止", "Closed"
 
 
-_issued = func.coalesce(P.issued_on, literal(date(1, 1, 1), Date))
-_deadline = func.coalesce(P.apply_end, literal(END_OF_TIME, Date))
+_issued = func.coalesce(P.issued_on, literal_column("'0001-01-01'::date"), type_=Date)
+_deadline = func.coalesce(P.apply_end, literal_column("'9999-12-31'::date"), type_=Date)
 
 ORDERS = {
     PolicyOrder.NEWEST: Order("newest", (P.published_at, P.id), descending=True),

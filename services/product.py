@@ -6,8 +6,8 @@ from auth.viewer import Viewer
 from models.area import District, ServiceCategory
 from models.product import Product, ProductValues
 from services import publishing
-from services.policy import require_codes
-from services.store import owner_of, require_code
+from services.reference import require_code, require_codes
+from services.store import owner_of
 from services.uow import UnitOfWork
 
 
@@ -17,8 +17,8 @@ async def _owner(uow: UnitOfWork, author: Viewer, values: ProductValues, _produc
 
 async def _check(uow: UnitOfWork, values: ProductValues, _product_id: UUID) -> None:
     """The category may be of either level; districts must be known."""
-    await require_code(uow, ServiceCategory.__table__.c.code, values.category_code, "category_code")  # type: ignore[attr-defined]
-    await require_codes(uow, District.__table__.c.code, values.service_areas, "service_areas")  # type: ignore[attr-defined]
+    await require_code(uow, ServiceCategory, values.category_code, "category_code")
+    await require_codes(uow, District, values.service_areas, "service_areas")
 
 
 PRODUCT = publishing.register(

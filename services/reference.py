@@ -1,17 +1,20 @@
 """Loads reference data and the first library of sensitive words from `models/reference/*.csv`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import clock
+from kit.errors import Refused
 from kit.ids import uuid7
 from models.area import Department, District, Industry, ServiceCategory, Street
 from models.reference import rows
+from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
+from services.uow import UnitOfWork
 
 CHUNK = 500
 
@@ -72,3 +75,22 @@ async def _add(connection: AsyncConnection, model: Any, values: Iterable[dict[st
 def _chunks(values: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
     gathered = list(values)
     return (gathered[start : start + CHUNK] for start in range(0, len(gathered), CHUNK))
+
+
+async def require_code(uow: UnitOfWork, model: Any, code: str | None, field: str) -> None:
+    """Refuses a code that the reference table does not hold; none is fine."""
+    if code is not None:
+        await require_codes(uow, model, [code], field, numbered=False)
+
+
+async def require_codes(
+    uow: UnitOfWork, model: Any, codes: Sequence[str], field: str, *, numbered: bool = True
+) -> None:
+    """Refuses the first code that the reference table does not hold, by its place in the list."""
+    column = model.__table__.c.code
+    known = (
+        set((await uow.execute(select(column).where(column == func.any(list(codes))))).scalars()) if codes else set()
+    )
+    for number, code in enumerate(codes):
+        if code not in known:
+            raise Refused(Refusal.UNKNOWN_CODE, ["values", field, *([number] if numbered else [])], code=code)

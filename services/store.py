@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Table, select
 
 from auth.viewer import Viewer
 from auth.visibility import may_write, visible
@@ -11,11 +11,10 @@ from models.area import Department, District
 from models.refusals import Refusal
 from models.store import Store, StoreKind, StoreValues
 from services import publishing
+from services.reference import require_code
 from services.uow import UnitOfWork
 
 STORE: Table = Store.__table__  # type: ignore[attr-defined]
-DISTRICT: Table = District.__table__  # type: ignore[attr-defined]
-DEPARTMENT: Table = Department.__table__  # type: ignore[attr-defined]
 
 PLACES = {StoreKind.DISTRICT: "district_code", StoreKind.DEPARTMENT: "department_code"}
 
@@ -33,9 +32,9 @@ async def _owner(uow: UnitOfWork, author: Viewer, values: StoreValues, store_id:
 
 async def _check(uow: UnitOfWork, values: StoreValues, store_id: UUID) -> None:
     """Codes must exist; a flagship store stays where it is, and there is one for each department and district."""
-    await require_code(uow, DISTRICT.c.code, values.district_code, "district_code")
-    await require_code(uow, DEPARTMENT.c.code, values.department_code, "department_code")
-    await require_code(uow, DEPARTMENT.c.code, values.parent_department_code, "parent_department_code")
+    await require_code(uow, District, values.district_code, "district_code")
+    await require_code(uow, Department, values.department_code, "department_code")
+    await require_code(uow, Department, values.parent_department_code, "parent_department_code")
     if place := PLACES.get(values.kind):
         column, code = STORE.c[place], getattr(values, place)
         if await uow.value(select(column).where(STORE.c.id == store_id)) not in (None, code):
@@ -43,12 +42,6 @@ async def _check(uow: UnitOfWork, values: StoreValues, store_id: UUID) -> None:
         others = select(STORE.c.id).where(STORE.c.kind == values.kind, column == code, STORE.c.id != store_id)
         if await uow.value(others) is not None:
             raise Refused(Refusal.ALREADY_EXISTS, ["values", place])
-
-
-async def require_code(uow: UnitOfWork, column: Column[str], code: str | None, field: str) -> None:
-    """Refuses a code that the reference table does not hold."""
-    if code is not None and await uow.value(select(column).where(column == code)) is None:
-        raise Refused(Refusal.UNKNOWN_CODE, ["values", field], code=code)
 
 
 async def owner_of(uow: UnitOfWork, author: Viewer, store_id: UUID) -> str:

@@ -245,23 +245,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_policy_deadline",
         "policy",
-        ["apply_end", "id"],
+        [sa.literal_column("coalesce(apply_end, '9999-12-31'::date)"), "id"],
         unique=False,
-        postgresql_where=sa.text("state = 'PUBLISHED' AND kind = 'DECLARATION'"),
     )
     op.create_index(op.f("ix_policy_department_code"), "policy", ["department_code"], unique=False)
     op.create_index("ix_policy_document_no", "policy", ["document_no"], unique=False)
     op.create_index(op.f("ix_policy_interprets_id"), "policy", ["interprets_id"], unique=False)
     op.create_index(
-        "ix_policy_issued", "policy", ["issued_on", "id"], unique=False, postgresql_where=sa.text("state = 'PUBLISHED'")
+        "ix_policy_issued", "policy", [sa.literal_column("coalesce(issued_on, '0001-01-01'::date)"), "id"], unique=False
     )
-    op.create_index(
-        "ix_policy_newest",
-        "policy",
-        ["published_at", "id"],
-        unique=False,
-        postgresql_where=sa.text("state = 'PUBLISHED'"),
-    )
+    op.create_index("ix_policy_newest", "policy", ["published_at", "id"], unique=False)
     op.create_index(op.f("ix_policy_owner"), "policy", ["owner"], unique=False)
     op.create_index("ix_policy_same", "policy", ["title", "document_no"], unique=False)
     op.create_index(
@@ -272,13 +265,7 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_ops={"title": "gin_trgm_ops"},
     )
-    op.create_index(
-        "ix_policy_viewed",
-        "policy",
-        ["view_count", "id"],
-        unique=False,
-        postgresql_where=sa.text("state = 'PUBLISHED'"),
-    )
+    op.create_index("ix_policy_viewed", "policy", ["view_count", "id"], unique=False)
     op.create_index(
         "uq_policy_source",
         "policy",

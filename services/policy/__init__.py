@@ -2,16 +2,19 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, select
 
 from auth.viewer import Role, Viewer
 from auth.visibility import PLATFORM
 from kit.errors import Refused
-from models.area import District, Industry
+from models.area import Department, District, Industry
 from models.policy import Policy, PolicyKind, PolicyLevel, PolicyValues
 from models.refusals import Refusal
 from services import publishing
+from services.reference import require_code, require_codes
 from services.uow import UnitOfWork
+
+POLICIES: Table = Policy.__table__  # type: ignore[attr-defined]
 
 
 async def _owner(_uow: UnitOfWork, author: Viewer, values: PolicyValues, _policy_id: UUID) -> str:
@@ -38,20 +41,17 @@ def _place(values: PolicyValues) -> str:
     return f"department:{values.department_code}" if values.department_code else PLATFORM
 
 
-async def _check(uow: UnitOfWork, values: PolicyValues, _policy_id: UUID) -> None:
-    """Codes must exist, and a call for applications must say until when."""
-    await require_codes(uow, District.__table__.c.code, values.districts, "districts")  # type: ignore[attr-defined]
-    await require_codes(uow, Industry.__table__.c.code, values.industries, "industries")  # type: ignore[attr-defined]
+async def _check(uow: UnitOfWork, values: PolicyValues, policy_id: UUID) -> None:
+    """Codes must exist, an interpretation explains a published policy, a call for applications says from when."""
+    await require_code(uow, Department, values.department_code, "department_code")
+    await require_codes(uow, District, values.districts, "districts")
+    await require_codes(uow, Industry, values.industries, "industries")
+    if values.interprets_id is not None:
+        explained = select(POLICIES.c.id).where(POLICIES.c.id == values.interprets_id, POLICIES.c.id != policy_id)
+        if await uow.value(explained) is None:
+            raise Refused(Refusal.NOT_FOUND, ["values", "interprets_id"])
     if values.kind is PolicyKind.DECLARATION and values.apply_start is None:
         raise Refused(Refusal.REQUIRED, ["values", "apply_start"])
-
-
-async def require_codes(uow: UnitOfWork, column: object, codes: list[str], field: str) -> None:
-    """Refuses the first code that the reference table does not hold."""
-    known = set((await uow.execute(select(column).where(column == func.any(codes)))).scalars()) if codes else set()  # type: ignore[call-overload]
-    for number, code in enumerate(codes):
-        if code not in known:
-            raise Refused(Refusal.UNKNOWN_CODE, ["values", field, number], code=code)
 
 
 POLICY = publishing.register(publishing.Kind("policy", Policy, PolicyValues, title="title", owner=_owner, check=_check))
