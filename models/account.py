@@ -55,16 +55,20 @@ class AuditEntry(Row, table=True):
     """One act of staff (操作日志): who, when, what, on which things, from where; never changed (MLPS 8.1.4.3)."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index("ix_audit_entry_actor", "actor_id", "id"), Index("ix_audit_entry_action", "action", "id"))
+    __table_args__ = (
+        Index("ix_audit_entry_actor", "actor_id", "id"),
+        Index("ix_audit_entry_action", "action", "id"),
+        Index("ix_audit_entry_targets", "targets", postgresql_using="gin"),
+    )
 
     actor_id: UUID = Field(foreign_key="account.id")
     action: str = Field(description="The mutation, such as policySave (操作)")
     targets: list[str] = Field(default_factory=list, sa_type=TEXTS, description="Global ids of what was touched (对象)")
     details: dict[str, Any] = Field(
-        default_factory=dict, sa_type=JSON, description="What was noted, such as the reason"
+        default_factory=dict, sa_type=JSON, description="What was noted, such as the reason (详情)"
     )
-    request_id: str = ""
-    client_ip: str = ""
+    request_id: str = Field(default="", description="The request, as it stands in the logs (请求标识)")
+    client_ip: str = Field(default="", description="The address it came from (来源地址)")
 
 
 class PlatformClock(SQLModel, table=True):

@@ -6,14 +6,14 @@ import strawberry
 from strawberry.tools import merge_types
 
 from kit.settings import settings
-from schema import account, area, content, job, node, platform, policy, product, publishing, search, store, words
+from schema import account, area, audit, content, job, node, platform, policy, product, publishing, search, store, words
 from schema.enums import describe_types
 from schema.printing import print_contract
 from schema.scalars import config
 
 SDL_FILE = Path(__file__).parent / "schema.graphql"
 
-_DOMAINS = (platform, node, account, area, job, policy, store, product, content, publishing, search, words)
+_DOMAINS = (platform, node, account, audit, area, job, policy, store, product, content, publishing, search, words)
 
 
 def _merged(name: str) -> type:

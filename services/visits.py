@@ -6,7 +6,9 @@ from uuid import UUID, uuid5
 from sqlalchemy import Table, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from kit import clock
 from kit.ids import global_id
+from models.events import ItemsChanged
 from models.publishing import Visit
 from services.publishing import KINDS, Kind
 from services.uow import UnitOfWork
@@ -24,7 +26,10 @@ async def count(uow: UnitOfWork, kind: Kind, item_id: UUID, visit: str) -> None:
 
 
 async def fold(uow: UnitOfWork) -> int:
-    """Adds unfolded visits to the items' counts. The mark says what is folded, so late commits are not lost."""
+    """Adds unfolded visits to the items' counts, also in the index, which sorts by them.
+
+    The mark says what is folded, so late commits are not lost.
+    """
     marked = (
         update(VISIT)
         .where(
@@ -39,5 +44,7 @@ async def fold(uow: UnitOfWork) -> int:
     counts = Counter((row.kind, row.item_id) for row in await uow.execute(marked))
     for (name, item_id), count in sorted(counts.items()):
         table = KINDS[name].columns
-        await uow.execute(update(table).where(table.c.id == item_id).values(view_count=table.c.view_count + count))
+        more = {"view_count": table.c.view_count + count, "updated_at": clock.real()}
+        await uow.execute(update(table).where(table.c.id == item_id).values(more))
+        uow.emit(ItemsChanged(name, (item_id,)))
     return sum(counts.values())

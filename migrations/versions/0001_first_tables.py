@@ -466,6 +466,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_entry_action", "audit_entry", ["action", "id"], unique=False)
     op.create_index("ix_audit_entry_actor", "audit_entry", ["actor_id", "id"], unique=False)
+    op.create_index("ix_audit_entry_targets", "audit_entry", ["targets"], unique=False, postgresql_using="gin")
     op.create_table(
         "job",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -119,7 +119,8 @@ async def _switch(
     live = await live_row(uow, kind, item_id)
     if live is None or not (may_write(actor, live["owner"]) or may_review(actor, live["owner"])):
         raise Refused(Refusal.NOT_FOUND, ["id"])
-    if to is PublicationState.PUBLISHED and live["offline_by"] != actor.id and not may_review(actor, live["owner"]):
+    taken_by_another = live["state"] == PublicationState.OFFLINE and live["offline_by"] != actor.id
+    if to is PublicationState.PUBLISHED and taken_by_another and not may_review(actor, live["owner"]):
         raise Refused(Refusal.NOT_YOURS, ["id"])
     table = kind.columns
     changed = await uow.value(

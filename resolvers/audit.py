@@ -1,0 +1,34 @@
+"""Reads of the record of what staff did (操作日志)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from strawberry import Parent
+
+from auth.visibility import visible
+from kit.ids import parse_global_id
+from models.account import AuditEntry
+from resolvers.context import Info
+from resolvers.filters import Filters, one_of, overlaps, where
+from resolvers.paging import Order, Page, Window, page
+
+A = AuditEntry.__table__.c  # type: ignore[attr-defined]
+NEWEST = Order("newest", (A.id,), descending=True)
+
+FILTERS: Filters = {
+    "actions": one_of(A.action),
+    "actor": lambda text: A.actor_id == (parse_global_id(text) or ("", None))[1],
+    "targets": overlaps(A.targets),
+    "since": lambda moment: A.created_at >= moment,
+    "until": lambda moment: A.created_at <= moment,
+}
+
+
+async def audit_entries(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+    """What staff did, the latest first (操作日志)."""
+    return await page(visible(AuditEntry, info.context.viewer).where(*where(FILTERS, filter)), NEWEST, window)
+
+
+def entry_id(row: Parent[Any]) -> str:
+    """Its key (标识)."""
+    return str(row["id"].hex)
