@@ -235,6 +235,14 @@ def schema(
 
 
 @cli.command()
+def access() -> None:
+    """Print the table of rules to docs/access.md."""
+    from auth.report import page
+
+    (ROOT / "docs" / "access.md").write_text(page(), encoding="utf-8")
+
+
+@cli.command()
 def demo(
     scale: Annotated[str, typer.Option(help="1, 2 … for that many small cities, or `bench`.")] = "1",
     accounts: Annotated[int, typer.Option(help="Also so many accounts user000001 …", min=0)] = 0,
