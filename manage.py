@@ -13,15 +13,21 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+try:
+    from kit.settings import ROOT, settings
+except ValidationError as wrong:  # whose own text shows what was set, passwords included
+    told = [" ".join((*map(str, each["loc"]), each["msg"])) for each in wrong.errors(include_input=False)]
+    sys.exit("\n".join(["配置有误 (wrong settings):", *told]))
 
 import migrations
 from kit import local
 from kit.bus import bus
 from kit.db import database, fetch_text
-from kit.settings import ROOT, settings
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="企服云, the Enterprise Service Cloud.")
 importing = typer.Typer(no_args_is_help=True, help="Bring data in from files.")
