@@ -133,7 +133,7 @@ async def submit(
     before = published_values(kind, live)
     if before == revision["values"]:
         raise Refused(Refusal.NOTHING_CHANGED, ["id"])
-    words = await moderation.find_in_values(revision["values"])
+    words = await moderation.find_in_values(values.model_dump(mode="json"))
     _require_clean(words, confirm_words=confirm_words)
     if kind.check is not None:
         await kind.check(uow, values, revision["item_id"])
