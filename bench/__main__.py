@@ -52,6 +52,7 @@ async def _measure_platform(stage: Stage, data: Path | None, facts: Facts) -> No
         facts.demo = await stage.run("demo", "--scale", "bench", seconds=DEMO_SECONDS)
     _say("Starting again …")
     async with stage.served() as (facts.next_start_seconds, server):
+        await stage.analyse()
         for name, requests in (await workloads.prepare(stage.port)).items():
             _say(f"Asking: {name} …")
             await load.run(stage.port, requests, connections=1, seconds=facts.load_seconds, most=WARM_UP_REQUESTS)

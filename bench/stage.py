@@ -11,8 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from bench import proc
 from bench.load import HOST
+from kit.local import postgres
 from kit.local.host import peek
 from kit.settings import ROOT
 
@@ -103,6 +106,14 @@ class Stage:
         status = await reader.readline()
         writer.close()
         return b" 200 " in status
+
+    async def analyse(self) -> None:
+        """Takes the planner's statistics of what was just loaded, as autovacuum does within minutes."""
+        connection = await asyncpg.connect(postgres.address(self.home))
+        try:
+            await connection.execute("ANALYZE")
+        finally:
+            await connection.close()
 
     def processes(self, server: int) -> dict[str, list[int]]:
         """The processes behind each part of the platform, the server's own without the worker it started."""
