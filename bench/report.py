@@ -129,8 +129,8 @@ def _loads(facts: Facts) -> str:
 
 
 _LOADS = """
-CPU is for each request; KB is the body of an answer. The planner's statistics are those of the loaded data, as autovacuum
-keeps them. The operations stand in `bench/workloads.py`.
+CPU is for each request; KB is the body of an answer. The planner's statistics are those of the loaded data, as
+autovacuum keeps them. The operations stand in `bench/workloads.py`.
 """
 
 
