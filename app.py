@@ -1,6 +1,10 @@
 """The ASGI composition root: routes, lifespan, middleware. Nothing else."""
 
 import asyncio
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -73,6 +77,7 @@ def _record(finished: Finished) -> None:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     logs.configure(settings)
+    _end_with_parent()
     await database.open(settings)
     await bus.open(settings.redis_url)
     search_index.open(settings)
@@ -95,6 +100,19 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await search_index.close()
         await bus.close()
         await database.close()
+
+
+def _end_with_parent() -> None:
+    """One of several server processes does not hold the port when the process that started them was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 async def _follow_clock() -> None:
