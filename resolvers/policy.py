@@ -46,8 +46,8 @@ class ApplicationStatus(Labelled):
     CLOSED = "CLOSED", "已截止", "Closed"
 
 
-_issued = func.coalesce(P.issued_on, literal_column("'0001-01-01'::date"), type_=Date)
-_deadline = func.coalesce(P.apply_end, literal_column("'9999-12-31'::date"), type_=Date)
+_issued = func.coalesce(P.issued_on, literal_column("'-infinity'::date"), type_=Date)
+_deadline = func.coalesce(P.apply_end, literal_column("'infinity'::date"), type_=Date)
 
 ORDERS = {
     PolicyOrder.NEWEST: Order("newest", (P.published_at, P.id), descending=True),

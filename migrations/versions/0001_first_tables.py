@@ -245,14 +245,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_policy_deadline",
         "policy",
-        [sa.literal_column("coalesce(apply_end, '9999-12-31'::date)"), "id"],
+        [sa.literal_column("coalesce(apply_end, 'infinity'::date)"), "id"],
         unique=False,
     )
     op.create_index(op.f("ix_policy_department_code"), "policy", ["department_code"], unique=False)
     op.create_index("ix_policy_document_no", "policy", ["document_no"], unique=False)
     op.create_index(op.f("ix_policy_interprets_id"), "policy", ["interprets_id"], unique=False)
     op.create_index(
-        "ix_policy_issued", "policy", [sa.literal_column("coalesce(issued_on, '0001-01-01'::date)"), "id"], unique=False
+        "ix_policy_issued", "policy", [sa.literal_column("coalesce(issued_on, '-infinity'::date)"), "id"], unique=False
     )
     op.create_index("ix_policy_newest", "policy", ["published_at", "id"], unique=False)
     op.create_index(op.f("ix_policy_owner"), "policy", ["owner"], unique=False)
