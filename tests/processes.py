@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from redis import Redis
 from redis.exceptions import RedisError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from jobs import worker
 from kit import clock
 from kit.local.host import free_port, pause
 from kit.local.redis import program
-from kit.settings import ROOT
+from kit.settings import ROOT, settings
 
 CHEAP_PASSWORDS = {"ESC_ARGON2_MEMORY_KIB": "64", "ESC_ARGON2_TIME_COST": "1"}
 PROTOCOL = Subprotocol("graphql-transport-ws")
@@ -230,3 +233,28 @@ class Subscription:
         async with asyncio.timeout(seconds):
             while await self.next(seconds) != wanted:
                 pass
+
+
+@asynccontextmanager
+async def listening(application: Any) -> AsyncIterator[str]:
+    """An application whose lifespan has begun already, behind a real server of this process; its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="critical", ws="websockets-sansio"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+        listener.close()
+
+
+@asynccontextmanager
+async def working() -> AsyncIterator[None]:
+    """The worker, in this process."""
+    task = asyncio.create_task(worker.run(settings))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
@@ -11,17 +10,15 @@ from uuid import UUID
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import func, select
 
-from jobs import worker
 from kit.bus import bus
 from kit.db import fetch_value
 from kit.settings import settings
 from models import topics
 from models.publishing import Revision
 from tests.conftest import Api, token
-from tests.processes import OwnRedis, own_redis, subscribed, until
+from tests.processes import OwnRedis, listening, own_redis, subscribed, until, working
 from tests.test_policy import SAVE, SUBMIT, values
 from tests.test_policy_import import IMPORT, jsonl, record, upload
 
@@ -95,28 +92,15 @@ def redis(empty_database: str) -> Iterator[OwnRedis]:
 @pytest.fixture
 async def url(redis: OwnRedis, api: Api) -> AsyncIterator[str]:
     """The platform behind a real server."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    application = api.client._transport.app  # type: ignore[attr-defined]
-    server = uvicorn.Server(
-        uvicorn.Config(application, lifespan="off", log_level="critical", ws="websockets-sansio", ws_max_size=1 << 20)
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await asyncio.wait_for(bus.connected.wait(), 5)
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = server.force_exit = True
-        await serving
-        listener.close()
+    async with listening(api.client._transport.app) as where:  # type: ignore[attr-defined]
+        await asyncio.wait_for(bus.connected.wait(), 5)
+        yield where
 
 
 @pytest.fixture
-async def working(api: Api) -> AsyncIterator[None]:
-    """The worker, in this process."""
-    task = asyncio.create_task(worker.run(settings))
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def work(api: Api) -> AsyncIterator[None]:
+    async with working():
+        yield
 
 
 async def submit(api: Api, number: int = 1) -> None:
@@ -147,7 +131,7 @@ async def test_the_server_tells_the_time_every_second(url: str, transport: str) 
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("work")
 async def test_a_submitted_policy_reaches_the_reviewer_at_once_and_a_closed_stream_leaves_no_listener(
     api: Api, url: str, transport: str
 ) -> None:
@@ -160,7 +144,7 @@ async def test_a_submitted_policy_reaches_the_reviewer_at_once_and_a_closed_stre
     await nobody_listens(topics.REVIEW_QUEUE)
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("work")
 async def test_two_reviewers_both_hear_and_one_who_leaves_takes_only_himself(api: Api, url: str) -> None:
     async with subscribed(url, QUEUE, await token("reviewer")) as stays:
         await stays.until(size(0))
@@ -200,16 +184,14 @@ async def test_a_jobs_progress_is_followed_to_its_end_and_the_stream_ends_with_i
     seen = []
     async with TRANSPORTS[transport](url, PROGRESS, await token("admin"), id=job["id"]) as stream:
         seen.append((await stream.next())["jobProgress"])
-        working = asyncio.create_task(worker.run(settings))
-        while seen[-1]["state"] != "DONE":
-            seen.append((await stream.next(20))["jobProgress"])
+        async with working():
+            while seen[-1]["state"] != "DONE":
+                seen.append((await stream.next(20))["jobProgress"])
         if transport == "websocket":
             assert await stream.message() == {"id": "1", "type": "complete"}
         else:
             with pytest.raises(StopAsyncIteration):
                 await stream.next()
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
     assert seen[0] == {"state": "QUEUED", "total": None, "done": 0}
     assert seen[-1] == {"state": "DONE", "total": 250, "done": 250}
     done = [step["done"] for step in seen]
@@ -225,7 +207,7 @@ async def test_anothers_job_is_not_followed(api: Api, url: str) -> None:
         assert await stream.message() == {"id": "1", "type": "complete"}
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("work")
 async def test_after_redis_was_killed_and_came_back_an_open_stream_tells_what_it_missed(
     api: Api, url: str, redis: OwnRedis
 ) -> None:
