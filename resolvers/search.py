@@ -1,6 +1,7 @@
 """Full-text search over all kinds behind the viewer's row gate; in titles while the index is away (R-BASE-05)."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -31,6 +32,8 @@ from search.base import MAX_OFFSET, Health, Highlight, Hit, Query, Results, Sear
 from search.documents import EVERYTHING
 
 log = structlog.get_logger()
+
+_DOCUMENT_NO = re.compile(r"[^〔〕\d]*〔\d{2,4}〕\d+号")
 
 
 class SearchOrder(Labelled):
@@ -112,7 +115,7 @@ async def search(
     window = Window.of(first, after, None, None)
     offset = _offset(after)
     question = Query(
-        text=_encodable(query)[:200],
+        text=_asked(query),
         types=tuple(types or ()),
         filters={name: tuple(str(value) for value in values) for name, values in (filter or {}).items() if values},
         scopes=search_scopes(info.context.viewer) or (EVERYTHING,),
@@ -203,6 +206,13 @@ async def _from_titles(info: Info, question: Query) -> Results:
         for row in rows
     )
     return Results(hits, rows[0]["total"] if rows else 0, degraded=True)
+
+
+def _asked(query: str) -> str:
+    """As much as a person types; a document number in the one spelling that the index has."""
+    text = _encodable(query)[:200]
+    number = normalise_document_no(text)
+    return number if _DOCUMENT_NO.fullmatch(number) else text
 
 
 def _encodable(text: str) -> str:
