@@ -171,6 +171,18 @@ async def test_nobody_reviews_what_he_wrote(api: Api) -> None:
     assert await review(api, revision, viewer="admin") == []
 
 
+async def test_nobody_reviews_what_he_wrote_into_a_colleagues_draft(api: Api) -> None:
+    await roles("reviewer", "REVIEWER", "DEPARTMENT_MANAGER")
+    async with database.writes.begin() as connection:
+        await connection.execute(
+            update(ACCOUNT).where(ACCOUNT.c.username == "reviewer").values(department_code="SHEITC")
+        )
+    revision = await draft(api)
+    assert (await draft(api, revision["itemId"], "reviewer", title="被改写的标题"))["id"] == revision["id"]
+    assert await submit(api, revision) == []
+    assert await review(api, revision) == [("OWN_REVISION", ["id"])]
+
+
 async def test_an_administrator_may_approve_his_own_with_a_reason_that_the_log_keeps(api: Api) -> None:
     revision = await draft(api, viewer="admin")
     assert await submit(api, revision, "admin") == []

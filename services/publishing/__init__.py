@@ -59,7 +59,10 @@ async def save(
     raw: Mapping[str, Any],
     unless_changed_since: datetime | None = None,
 ) -> UUID:
-    """Writes the item's open draft, or begins one, and returns its id. Nothing is checked for words yet (R-ADM-04)."""
+    """Writes the item's open draft, or begins one, and returns its id. Nothing is checked for words yet (R-ADM-04).
+
+    Its author is who saved it last, so that nobody reviews what he wrote into a colleague's draft.
+    """
     values = kind.parse(raw)
     live = await live_row(uow, kind, item_id) if item_id else None
     draft = await _open(uow, kind, item_id) if item_id else None
@@ -95,7 +98,8 @@ async def _save_over(
     condition = (REVISION.c.id == draft["id"]) & REVISION.c.state.in_(EDITABLE)
     if unless_changed_since is not None:
         condition &= REVISION.c.updated_at <= unless_changed_since
-    changed = await uow.value(update(REVISION).where(condition).values(**stored).returning(REVISION.c.id))
+    written = {**stored, "author_id": author.account_id, "author_name": author.display_name}
+    changed = await uow.value(update(REVISION).where(condition).values(written).returning(REVISION.c.id))
     if changed is None:
         raise Refused(Refusal.CHANGED_MEANWHILE, ["id"])
     uow.touch(global_id("revision", draft["id"]))
