@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from strawberry import Parent
-
 from auth.visibility import visible
 from kit.ids import parse_global_id
 from models.account import AuditEntry
@@ -27,8 +25,3 @@ FILTERS: Filters = {
 async def audit_entries(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
     """What staff did, the latest first (操作日志)."""
     return await page(visible(AuditEntry, info.context.viewer).where(*where(FILTERS, filter)), NEWEST, window)
-
-
-def entry_id(row: Parent[Any]) -> str:
-    """Its key (标识)."""
-    return str(row["id"].hex)

@@ -70,6 +70,7 @@ class Loaders:
 
     account: Loader[UUID] = by_key(models.Account)
     article: Loader[UUID] = by_key(models.Article)
+    audit_entry: Loader[UUID] = by_key(models.AuditEntry)
     department: Loader[str] = by_key(models.Department, "code")
     district: Loader[str] = by_key(models.District, "code")
     industry: Loader[str] = by_key(models.Industry, "code")

@@ -9,14 +9,13 @@ import models
 from resolvers import audit as resolvers
 from resolvers.loaders import Loaders
 from schema.account import Account
-from schema.base import ID, Connection, connection, described, field, related
+from schema.base import ID, Connection, Node, connection, entity, related
 
 
-@described(models.AuditEntry)
-class AuditEntry:
+@entity(models.AuditEntry, Loaders.audit_entry)
+class AuditEntry(Node):
     """One act of staff, written with it in one transaction and never changed (操作日志)."""
 
-    id: ID = field(resolvers.entry_id)
     created_at: datetime
     actor: Account | None = related(Loaders.account, by="actor_id", about="Who did it (操作人)")
     action: str

@@ -4,7 +4,7 @@ from tests.conftest import Api
 from tests.test_policy import SAVE, values
 
 ENTRIES = """query Entries($filter: AuditFilter) { auditEntries(filter: $filter) { totalCount
-  nodes { action targets details actor { username } requestId } } }"""
+  nodes { id action targets details actor { username } requestId } } }"""
 
 
 async def test_an_administrator_finds_who_did_what_to_which_thing(api: Api) -> None:
@@ -17,6 +17,9 @@ async def test_an_administrator_finds_who_did_what_to_which_thing(api: Api) -> N
     assert entry["targets"] == [revision["id"]]
     assert entry["actor"] == {"username": "department"}
     assert len(entry["requestId"]) == 32
+    again = "query Again($id: ID!) { node(id: $id) { ... on AuditEntry { action } } }"
+    assert (await api(again, viewer="admin", id=entry["id"]))["node"] == {"action": "policySave"}
+    assert (await api(again, viewer="department", id=entry["id"]))["node"] is None
     everything = (await api(ENTRIES, viewer="admin", filter={"actions": ["policySave"]}))["auditEntries"]
     assert [each["actor"]["username"] for each in everything["nodes"]] == ["admin", "department"]
     assert (await api(ENTRIES, viewer="admin", filter={"until": "2020-01-01T00:00:00Z"}))["auditEntries"]["nodes"] == []
