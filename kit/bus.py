@@ -8,15 +8,18 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisAway
 
 CHANNEL = "esc:topic:"
 RECONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 2
+SILENCE_SECONDS = 2
 
 log = structlog.get_logger()
 
@@ -38,30 +41,50 @@ class Listener:
         self._event.clear()
 
 
+class Client(Redis):
+    """Fails at once while the bus knows that Redis is away: nobody who signs in waits for a server that hangs."""
+
+    away = False
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        self._check()
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        self._check()
+        return super().pipeline(*args, **options)
+
+    def _check(self) -> None:
+        if self.away:
+            raise RedisAway("Redis does not answer (Redis 无响应)")
+
+
 class Bus:
     """Opened once per process. `redis` is the process's one client for everything else that Redis holds."""
 
     def __init__(self) -> None:
-        self._redis: Redis | None = None
+        self._redis: Client | None = None
         self._reader: asyncio.Task[None] | None = None
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self.connected = asyncio.Event()
 
     @property
-    def redis(self) -> Redis:
+    def redis(self) -> Client:
         if self._redis is None:
             raise RuntimeError("the bus is not open")
         return self._redis
 
     async def open(self, url: str) -> None:
         """Needs no Redis yet. A command tries twice without a pause, since its callers can do without or try again."""
-        self._redis = Redis.from_url(
+        client = Client.from_url(
             url,
             socket_connect_timeout=ANSWER_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             health_check_interval=15,
             retry=Retry(NoBackoff(), 1),
         )
+        self._redis = cast("Client", client)
+        self.connected.clear()
         self._reader = asyncio.create_task(self._read(), name="bus")
 
     async def close(self) -> None:
@@ -98,20 +121,30 @@ class Bus:
             except Exception as error:  # noqa: BLE001 - a reader that ended would leave every socket silent
                 log.warning("bus.lost", error=type(error).__name__)
             self.connected.clear()
+            self.redis.away = True
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _receive(self) -> None:
-        async with self.redis.pubsub(ignore_subscribe_messages=False) as pubsub:
+        async with self.redis.pubsub() as pubsub:
             await pubsub.psubscribe(CHANNEL + "*")
+            asked = False
             while True:
-                message = await pubsub.get_message(timeout=None)
+                message = await pubsub.get_message(timeout=SILENCE_SECONDS)
                 if message is None:
-                    continue
-                if message["type"] == "psubscribe":
-                    self.connected.set()
-                    self._wake(*self._listeners)
-                elif message["type"] == "pmessage":
-                    self._wake(message["channel"].decode().removeprefix(CHANNEL))
+                    if asked:
+                        raise TimeoutError
+                    await pubsub.ping()
+                asked = message is None
+                if message is not None:
+                    self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["type"] == "psubscribe":
+            self.connected.set()
+            self.redis.away = False
+            self._wake(*self._listeners)
+        elif message["type"] == "pmessage":
+            self._wake(message["channel"].decode().removeprefix(CHANNEL))
 
     def _wake(self, *topics: str) -> None:
         for topic in topics:
