@@ -100,10 +100,11 @@ class Platform:
 
     @asynccontextmanager
     async def serving(self, *arguments: str, **settings: str) -> AsyncIterator[Running]:
-        """`manage.py serve`, ready."""
+        """`manage.py serve`, ready; without a worker, which builds the index, alive."""
+        sign = "healthz" if "--no-worker" in arguments else "readyz"
         async with self.started("serve", *arguments, **settings) as server, httpx.AsyncClient() as client:
             async with asyncio.timeout(60):
-                while not await is_ready(client, self.url):
+                while not await is_well(client, f"{self.url}/{sign}"):
                     assert server.process.poll() is None, server.output
                     await asyncio.sleep(0.1)
             yield server
@@ -128,9 +129,9 @@ class Platform:
         return Ended(process.returncode or 0, out.decode())
 
 
-async def is_ready(client: httpx.AsyncClient, url: str) -> bool:
+async def is_well(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK
+        return (await client.get(url)).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import connect
 
+from jobs.schedule import forget_done
 from jobs.worker import pending
 from kit.db import database as pools
 from kit.db import fetch, fetch_text, fetch_value
@@ -241,6 +242,18 @@ async def test_serve_replaces_a_worker_that_was_killed(platform: Platform) -> No
             return await one_works() not in {0, first}
 
         await until(another_works)
+
+
+async def test_the_queues_own_log_is_kept_for_a_week(api: Api) -> None:
+    await publish(api)
+    async with working():
+        await all_done()
+    async with pools.writes.begin() as connection:
+        await connection.execute(text("UPDATE pgqueuer_log SET created = created - interval '8 days' WHERE id % 2 = 0"))
+    odd = await fetch_text("SELECT id FROM pgqueuer_log WHERE id % 2 = 1 ORDER BY id")
+    await forget_done()
+    assert await fetch_text("SELECT id FROM pgqueuer_log ORDER BY id") == odd
+    assert len(odd) > 0
 
 
 # Second clicks
