@@ -70,12 +70,12 @@ async def found(url: str, text: str) -> list[str]:
 
 
 async def all_end(pids: list[int]) -> None:
-    """None of the processes is left, or leaves at once now that its parent has."""
+    """None of the processes is left, or leaves by itself now that its parent has, killed or not."""
 
     async def ended() -> bool:
         return not any(map(alive, pids))
 
-    await until(ended, 5)
+    await until(ended, 10)
 
 
 async def page(url: str, token: str | None = None) -> httpx.Response:
@@ -150,7 +150,7 @@ async def test_two_server_processes_share_one_clock_one_bus_and_production_manne
         await until(all_moved)
         pids = [server.pid, *server.children]
         await streams.aclose()
-        await server.stop()
+        await server.kill()
         await all_end(pids)
 
 
