@@ -171,7 +171,14 @@ async def _load_demo(load: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         await demo.load_demo_accounts(uow.connection, hash_password(demo.PASSWORD))
         loaded = await load(uow.connection)
         uow.emit(SearchOutdated())
+    await _analyze()
     return loaded
+
+
+async def _analyze() -> None:
+    """Tells the planner of what was loaded in bulk at once, not when autovacuum comes by."""
+    async with database.writes.begin() as connection:
+        await connection.exec_driver_sql("ANALYZE")
 
 
 @cli.command()
@@ -344,6 +351,7 @@ async def _import_policies(file: Path, user: str, *, publish: bool) -> str | Non
         f"{report.created} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{len({problem.row for problem in report.errors})} refused, {len(report.warnings)} warnings"
     )
+    await _analyze()
     with console.status("Indexing …"):
         await jobs.drain(settings)
     return files.problems_csv(report) if report.errors or report.warnings else None

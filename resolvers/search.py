@@ -17,6 +17,7 @@ from kit import metrics
 from kit.db import fetch
 from kit.errors import ApiError, ErrorCode
 from kit.ids import global_id, parse_global_id
+from kit.names import camel
 from kit.settings import Settings
 from kit.text import normalise_document_no
 from models.base import Labelled
@@ -152,7 +153,7 @@ async def _page(info: Info, results: Results, offset: int) -> Found:
         edges=edges,
         total_count=results.total - hidden,
         facets=[
-            {"name": name, "values": [{"value": value, "count": count} for value, count in values]}
+            {"name": camel(name), "values": [{"value": value, "count": count} for value, count in values]}
             for name, values in results.facets.items()
         ],
         page_info={
@@ -168,15 +169,11 @@ async def _page(info: Info, results: Results, offset: int) -> Found:
 async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
     """The rows behind the hits, through the row gate: what was hidden since it was indexed is left out."""
     nodes = []
-    for kind, name in (
-        (SearchType.POLICY, "policy"),
-        (SearchType.STORE, "store"),
-        (SearchType.PRODUCT, "product"),
-        (SearchType.ARTICLE, "article"),
-    ):
+    for kind, (model, _) in TYPES.items():
+        name = kind.value.lower()
         keys = [parsed[1] for hit in hits if hit.type is kind and (parsed := parse_global_id(hit.id))]
         rows = await getattr(info.context.load, name).load_many(keys) if keys else []
-        nodes += [(global_id(name, row["id"]), {**row, "__typename": TYPES[kind][0].__name__}) for row in rows if row]
+        nodes += [(global_id(name, row["id"]), {**row, "__typename": model.__name__}) for row in rows if row]
     found = dict(nodes)
     return [found.get(hit.id) for hit in hits]
 

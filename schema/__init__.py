@@ -1,5 +1,6 @@
 """The contract: one typed schema, composed of the domains' roots. `schema.graphql` is its printed form."""
 
+from functools import cache
 from pathlib import Path
 
 import strawberry
@@ -23,12 +24,17 @@ def _merged(name: str) -> type:
 
 def build() -> strawberry.federation.Schema:
     """The subgraph's schema. Federation stays at v2.9, the newest that both composition libraries read."""
+    return _build(hardened=settings.hardened)
+
+
+@cache
+def _build(*, hardened: bool) -> strawberry.federation.Schema:
     built = strawberry.federation.Schema(
         query=_merged("Query"),
         mutation=_merged("Mutation"),
         subscription=_merged("Subscription"),
         federation_version="2.9",
-        config=config(hardened=settings.hardened),
+        config=config(hardened=hardened),
     )
     describe_types(built)
     return built

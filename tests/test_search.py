@@ -84,7 +84,7 @@ async def test_facets_count_the_hits_and_filters_narrow_them(api: Api, settle: S
     await city(settle)
     facets = {each["name"]: each["values"] for each in (await search(api, "租赁"))["facets"]}
     assert facets["level"] == [{"value": "DISTRICT", "count": 1}, {"value": "MUNICIPAL", "count": 1}]
-    assert {each["value"]: each["count"] for each in facets["price_kind"]} == {"PRICED": 1, "FREE": 1, "NEGOTIABLE": 1}
+    assert {each["value"]: each["count"] for each in facets["priceKind"]} == {"PRICED": 1, "FREE": 1, "NEGOTIABLE": 1}
     assert await titles(api, "租赁", filter={"level": ["DISTRICT"]}) == ["设备租赁申报通知"]
     assert sorted(await titles(api, "租赁", filter={"level": ["DISTRICT", "MUNICIPAL"]})) == [
         "融资租赁补贴办法",

@@ -26,7 +26,6 @@ _RETRIES = 60
 _PAUSE_SECONDS = 0.5
 _SETTINGS = {
     "max_connections": "200",
-    "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",
     "timezone": "UTC",
