@@ -279,98 +279,13 @@ def demo(
                     await samples.load_accounts(connection, accounts)
         console.print("Loaded", ", ".join(f"{count:,} {name}" for name, count in loaded.items()))
         if tokens is not None:
-            await _write_tokens(tokens, accounts)
+            await asyncio.to_thread(tokens.write_text, await samples.access_tokens(accounts), "ascii")
         with console.status("Indexing …"):
             await jobs.drain(settings)
 
     start_servers()
     asyncio.run(prepare())
     run(load)
-
-
-async def _write_tokens(path: Path, count: int) -> None:
-    from datetime import timedelta
-
-    from sqlalchemy import select
-
-    from auth import tokens
-    from kit.db import fetch
-    from services.account import ACCOUNT, viewer_of
-
-    rows = await fetch(
-        select(ACCOUNT).where(ACCOUNT.c.username.like("user______")).order_by(ACCOUNT.c.username).limit(count)
-    )
-    with path.open("w", encoding="ascii") as file:
-        for row in rows:
-            file.write(tokens.issue(await viewer_of(row), timedelta(days=1))[0] + "\n")
-
-
-@importing.command("policies")
-def import_policies(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".jsonl or .xlsx")],
-    publish: Annotated[bool, typer.Option("--publish", help="Skip review (development only).")] = False,
-    user: Annotated[str, typer.Option("--as", help="The account in whose name they are written.")] = "admin",
-) -> None:
-    """Import policies. Bad rows are reported in FILE.errors.csv; a second import of a file changes nothing."""
-    if publish:
-        _development_only()
-    start_servers()
-    asyncio.run(prepare())
-    problems = run(lambda: _import_policies(file, user, publish=publish))
-    if problems:
-        path = file.with_name(f"{file.name}.errors.csv")
-        path.write_text(problems, encoding="utf-8-sig")
-        console.print(f"Details: {path}")
-
-
-async def _import_policies(file: Path, user: str, *, publish: bool) -> str | None:
-    from jobs import worker as jobs
-    from services.account import named_viewer
-    from services.policy import files
-    from services.uow import Act, unit_of_work
-
-    viewer = await named_viewer(user)
-    if viewer is None:
-        console.print(f"[red]没有账号 {user} (no account {user})[/red]")
-        raise typer.Exit(1)
-    try:
-        rows = files.read(file.name, await asyncio.to_thread(file.read_bytes))
-    except files.BadFile as error:
-        console.print(f"[red]{error}[/red]")
-        raise typer.Exit(1) from error
-    with progress() as bar:
-        task = bar.add_task("Importing", total=len(rows))
-
-        async def tell(done: int) -> None:
-            bar.update(task, completed=done)
-
-        async with unit_of_work(Act(viewer, "import policies")) as uow:
-            await uow.take_turns("policy_import")
-            report = await files.import_policies(uow, viewer, rows, publish=publish, progress=tell)
-    console.print(
-        f"{report.created} new, {report.changed} changed, {report.unchanged} unchanged, "
-        f"{len({problem.row for problem in report.errors})} refused, {len(report.warnings)} warnings"
-    )
-    await _analyze()
-    with console.status("Indexing …"):
-        await jobs.drain(settings)
-    return files.problems_csv(report) if report.errors or report.warnings else None
-
-
-@cli.command()
-def template(
-    kind: Annotated[str, typer.Argument(help="policies")],
-    to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
-) -> None:
-    """Write the Excel template of an import."""
-    from kit.excel import write_template
-    from services.policy.records import COLUMNS
-
-    if kind != "policies":
-        raise typer.BadParameter("there is a template for: policies")
-    path = to or Path("policies.xlsx")
-    path.write_bytes(write_template(COLUMNS))
-    console.print(f"Wrote {path}")
 
 
 @cli.command()

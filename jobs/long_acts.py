@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import anyio
+import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
+from jobs import outages
 from kit.bus import bus
 from kit.db import Row, fetch_one
 from kit.errors import Refused
@@ -23,6 +25,8 @@ from services.uow import Act, UnitOfWork, unit_of_work
 
 Progress = Callable[[int, int], Awaitable[None]]
 TURN = anyio.Lock()
+
+log = structlog.get_logger()
 
 
 class CancelledByUser(Exception):
@@ -58,14 +62,18 @@ async def _act(row: Row) -> None:
         return
     except Refused as refused:
         first = refused.all[0]
-        async with unit_of_work() as uow:
-            await job.end(
-                uow,
-                row["id"],
-                JobState.FAILED,
-                message_zh=first.code.zh.format_map(first.params),  # type: ignore[attr-defined]
-                message_en=first.code.en.format_map(first.params),  # type: ignore[attr-defined]
-            )
+        words = first.code.zh.format_map(first.params), first.code.en.format_map(first.params)  # type: ignore[attr-defined]
+        await _failed(row, *words)
+    except Exception as error:
+        if outages.away(error):
+            raise
+        log.exception("job.failed", job_id=row["id"].hex, kind=row["kind"])
+        await _failed(row, "系统内部错误，未写入任何内容", "An internal error; nothing was written")
+
+
+async def _failed(row: Row, zh: str, en: str) -> None:
+    async with unit_of_work() as uow:
+        await job.end(uow, row["id"], JobState.FAILED, message_zh=zh, message_en=en)
 
 
 async def _done(uow: UnitOfWork, row: Row, **outcome: Any) -> None:
@@ -87,7 +95,6 @@ async def _import_policies(row: Row, progress: Progress) -> None:
         raise Refused(Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
     await progress(0, len(rows))
     async with unit_of_work(Act(viewer, "policyImport")) as uow:
-        await uow.take_turns("policy_import")
         report = await policy_files.import_policies(uow, viewer, rows, progress=lambda done: progress(done, len(rows)))
         problems = None
         if report.errors or report.warnings:

@@ -17,14 +17,12 @@ from pgqueuer.errors import RetryRequested
 from pgqueuer.executors import DatabaseRetryEntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.models import Job
 from pgqueuer.types import QueueExecutionMode
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
-from jobs import on_event
+from jobs import on_event, outages
 from jobs.schedule import SCHEDULE, tick
 from kit.settings import Settings
 from search import open_index
-from search.base import SearchIndex, SearchUnavailable
+from search.base import SearchIndex
 from services.uow import EVENT_ENTRYPOINT
 
 WORKER_LOCK = 0x455343
@@ -35,16 +33,6 @@ STOP_SECONDS = 5
 MAX_ATTEMPTS = 12
 FIRST_DELAY = timedelta(seconds=0.5)
 LAST_DELAY = timedelta(minutes=1)
-AWAY = (
-    SearchUnavailable,
-    RedisError,
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-)
-"""A server that does not answer. That passes, however long it takes, so it never holds an event."""
-
 log = structlog.get_logger()
 
 
@@ -67,16 +55,12 @@ def _queue(connection: "asyncpg.Connection[Any]", index: SearchIndex) -> PgQueue
             raise RetryRequested(reason="the worker stopped") from None
         except Exception as error:
             log.warning("event.failed", job_id=job.id, attempt=job.attempts, exc_info=True)
-            if _away(error):
+            if outages.away(error):
                 delay = min(FIRST_DELAY * 2 ** min(job.attempts, MAX_ATTEMPTS), LAST_DELAY)
                 raise RetryRequested(delay=delay, reason=type(error).__name__) from error
             raise
 
     return queue
-
-
-def _away(error: Exception) -> bool:
-    return isinstance(error, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 @asynccontextmanager

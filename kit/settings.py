@@ -16,7 +16,7 @@ ARGON2_TIME_COST = 2
 class Settings(BaseSettings):
     """What an operator may set. An empty address means: run the embedded server (`kit/local.py`)."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=False)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
 
     env: Literal["development", "production"] = Field("development", alias="ESC_ENV")
     strict: bool = Field(default=False, alias="ESC_STRICT")

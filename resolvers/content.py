@@ -77,11 +77,6 @@ async def articles_of_store(
     return await pages(statement, A.store_id, keys, ORDERS[order_by], window)
 
 
-async def article_save(
-    info: Info,
-    values: Mapping[str, Any],
-    id: str | None = None,
-    unless_changed_since: Any = None,
-) -> Any:
+async def article_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
     """Writes the open draft of an article, or begins a new one (文章存储). The public sees it after review."""
-    return await save(info, ARTICLE, values, id, unless_changed_since)
+    return await save(info, ARTICLE, values, **draft)

@@ -129,14 +129,9 @@ def application_status(row: Parent[Any]) -> ApplicationStatus | None:
     return ApplicationStatus.OPEN if (end or END_OF_TIME) >= today else ApplicationStatus.CLOSED
 
 
-async def policy_save(
-    info: Info,
-    values: Mapping[str, Any],
-    id: str | None = None,
-    unless_changed_since: Any = None,
-) -> Any:
+async def policy_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
     """Writes the open draft of a policy, or begins a new one (政策存储). The public sees it after review."""
-    return await save(info, POLICY, values, id, unless_changed_since)
+    return await save(info, POLICY, values, **draft)
 
 
 async def policy_import(info: Info, file_id: str) -> Any:

@@ -116,11 +116,6 @@ def status(row: Parent[Any]) -> PublicationState:
     return PublicationState[row["state"]]
 
 
-async def product_save(
-    info: Info,
-    values: Mapping[str, Any],
-    id: str | None = None,
-    unless_changed_since: Any = None,
-) -> Any:
+async def product_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
     """Writes the open draft of a product, or begins a new one (产品存储). The public sees it after review."""
-    return await save(info, PRODUCT, values, id, unless_changed_since)
+    return await save(info, PRODUCT, values, **draft)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import func, select
 from strawberry import ID, Parent
@@ -163,15 +163,30 @@ async def sensitive_words(
     return await moderation.find(text[:100_000])
 
 
-async def save(info: Info, kind: Kind, values: Mapping[str, Any], text: str | None, since: datetime | None) -> Any:
-    """What each domain's save does: `policySave`, `storeSave` and so on differ in their inputs only."""
-    target = None
-    if text is not None:
-        named, target = _item(text)
+async def save(
+    info: Info,
+    kind: Kind,
+    values: Mapping[str, Any],
+    id: str | None = None,
+    draft_key: str | None = None,
+    unless_changed_since: datetime | None = None,
+) -> Any:
+    """What each domain's save does: `policySave`, `storeSave` and so on differ in their inputs only.
+
+    A second click on a new item's form carries the same `draft_key`, which names the same item.
+    """
+    viewer = info.context.viewer
+    target = fresh = None
+    if id is not None:
+        named, target = _item(id)
         if named is not kind:
             raise Refused(Refusal.NOT_FOUND, ["id"])
+    elif draft_key:
+        fresh = uuid5(viewer.account_id, f"{kind.name}:{draft_key[:200]}")
     async with write(info) as uow:
-        key = await publishing.save(uow, info.context.viewer, kind, target, values, since)
+        if fresh is not None:
+            await uow.take_turns(fresh.hex)
+        key = await publishing.save(uow, viewer, kind, target, values, unless_changed_since, fresh_id=fresh)
     return await info.context.load.revision.load(key)
 
 

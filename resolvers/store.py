@@ -141,11 +141,6 @@ async def subordinate_products(
     return await pages(statement, flagship.id.label("flagship_id"), keys, product_reads.ORDERS[order_by], window)
 
 
-async def store_save(
-    info: Info,
-    values: Mapping[str, Any],
-    id: str | None = None,
-    unless_changed_since: Any = None,
-) -> Any:
+async def store_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
     """Writes the open draft of a store, or begins a new one (店铺装修). The public sees it after review."""
-    return await save(info, STORES, values, id, unless_changed_since)
+    return await save(info, STORES, values, **draft)

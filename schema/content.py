@@ -15,7 +15,7 @@ from resolvers.loaders import Loaders
 from schema.acts import mutation
 from schema.base import ID, Connection, connection, entity, field, related
 from schema.enums import enums
-from schema.publishing import ManagedContent, Revision
+from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import part_type, values_input, values_type
 
 if TYPE_CHECKING:
@@ -79,14 +79,10 @@ class ArticleFilter:
 
 
 @strawberry.input
-class ArticleSaveInput:
+class ArticleSaveInput(SaveInput):
     """Which article to write, and what it is to say (文章存储)."""
 
-    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The article; left out: a new one (文章)")
     values: ArticleInput = strawberry.field(description="The whole content (内容)")
-    unless_changed_since: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
-    )
 
 
 @strawberry.type

@@ -1,6 +1,6 @@
 """Policies (政策): the library, today's declarations, how one is written (R-POL-01, R-BASE-03 to 05)."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 import strawberry
@@ -25,7 +25,7 @@ from schema.area import Department, District, Industry
 from schema.base import ID, Connection, connection, entity, field, related
 from schema.enums import enums
 from schema.job import Job
-from schema.publishing import ManagedContent, Revision
+from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import part_type, values_input, values_type
 
 enums(PolicyLevel, PolicyKind, PolicyValidity, EnterpriseSize, SupportKind, ApplyMode, ConditionSubject, Comparison)
@@ -127,14 +127,10 @@ class PolicyFilter:
 
 
 @strawberry.input
-class PolicySaveInput:
+class PolicySaveInput(SaveInput):
     """Which policy to write, and what it is to say (政策存储)."""
 
-    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The policy; left out: a new one (政策)")
     values: PolicyInput = strawberry.field(description="The whole content (内容)")
-    unless_changed_since: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
-    )
 
 
 @strawberry.type

@@ -18,7 +18,7 @@ from schema.acts import mutation
 from schema.area import District, ServiceCategory
 from schema.base import ID, Connection, connection, entity, field, related
 from schema.enums import enums
-from schema.publishing import ManagedContent, Revision
+from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import values_input, values_type
 
 if TYPE_CHECKING:
@@ -93,14 +93,10 @@ class ProductFilter:
 
 
 @strawberry.input
-class ProductSaveInput:
+class ProductSaveInput(SaveInput):
     """Which product to write, and what it is to say (产品存储)."""
 
-    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The product; left out: a new one (产品)")
     values: ProductInput = strawberry.field(description="The whole content (内容)")
-    unless_changed_since: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
-    )
 
 
 @strawberry.type

@@ -125,6 +125,20 @@ class RevisionFilter:
 
 
 @strawberry.input
+class SaveInput:
+    """Which draft to write (存储草稿)."""
+
+    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The item; left out: a new one (内容)")
+    draft_key: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="For a new item: a text kept for one form, so that a second save is no second item (草稿标识)",
+    )
+    unless_changed_since: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
+    )
+
+
+@strawberry.input
 class RevisionSubmitInput:
     """Which draft to hand to the reviewers (提交审核)."""
 

@@ -1,7 +1,5 @@
 """Stores (店铺): the directory, what each holds, how one is written (R-STO-01, R-STO-02, R-BASE-27, R-BASE-28)."""
 
-from datetime import datetime
-
 import strawberry
 
 import models
@@ -17,12 +15,12 @@ from resolvers.product import ProductOrder
 from resolvers.store import StoreOrder
 from schema.acts import mutation
 from schema.area import Department, District
-from schema.base import ID, Connection, connection, entity, field, related
+from schema.base import Connection, connection, entity, field, related
 from schema.content import Article, ArticleFilter
 from schema.enums import enums
 from schema.policy import Policy, PolicyFilter
 from schema.product import Product, ProductFilter
-from schema.publishing import ManagedContent, Revision
+from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import part_type, values_input, values_type
 
 enums(StoreOrder)
@@ -116,14 +114,10 @@ class StoreFilter:
 
 
 @strawberry.input
-class StoreSaveInput:
+class StoreSaveInput(SaveInput):
     """Which store to write, and what it is to show (店铺装修)."""
 
-    id: ID | None = strawberry.field(default=strawberry.UNSET, description="The store; left out: a new one (店铺)")
     values: StoreInput = strawberry.field(description="The whole content (内容)")
-    unless_changed_since: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="Refuses when the draft was changed after this moment (乐观锁)"
-    )
 
 
 @strawberry.type

@@ -1,5 +1,6 @@
 """Policies: one, the library, today's declarations, and how one is written and reviewed (R-POL-01, R-BASE-03 to 05)."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -95,3 +96,13 @@ async def test_what_is_wrong_is_refused_with_its_field(
     api: Api, changes: dict[str, Any], refusals: list[tuple[str, list[str]]]
 ) -> None:
     assert await api.refusals(SAVE, viewer="department", input={"values": values(**changes)}) == refusals
+
+
+async def test_a_second_click_on_a_new_policy_writes_the_same_draft(api: Api) -> None:
+    form = {"values": values(), "draftKey": "form-1"}
+    answers = await asyncio.gather(*(api(SAVE, viewer="department", input=form) for _ in range(20)))
+    assert len({answer["policySave"]["revision"]["id"] for answer in answers}) == 1
+    another = (await api(SAVE, viewer="department", input={**form, "draftKey": "form-2"}))["policySave"]["revision"]
+    assert another["itemId"] != answers[0]["policySave"]["revision"]["itemId"]
+    total = "{ revisions { totalCount } }"
+    assert await api(total, viewer="department") == {"revisions": {"totalCount": 2}}

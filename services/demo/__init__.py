@@ -4,7 +4,14 @@ All ids are derived from names, so that loading twice changes nothing. Load `loa
 their authors. Nothing here emits events; whoever loads reindexes afterwards. Production refuses demo accounts.
 """
 
-from services.demo.accounts import DEMO_ACCOUNTS, PASSWORD, DemoAccount, load_accounts, load_demo_accounts
+from services.demo.accounts import (
+    DEMO_ACCOUNTS,
+    PASSWORD,
+    DemoAccount,
+    access_tokens,
+    load_accounts,
+    load_demo_accounts,
+)
 from services.demo.bench import load_bench
 from services.demo.city import load_city
 
@@ -12,6 +19,7 @@ __all__ = [
     "DEMO_ACCOUNTS",
     "PASSWORD",
     "DemoAccount",
+    "access_tokens",
     "load_accounts",
     "load_bench",
     "load_city",

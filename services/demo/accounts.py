@@ -1,11 +1,13 @@
 """Accounts to sign in with: one of each kind, and as many plain ones as a load test wants."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from auth import tokens
 from auth.passwords import hash_password
 from auth.viewer import (
     ADMINISTRATOR,
@@ -18,7 +20,9 @@ from auth.viewer import (
     Role,
 )
 from kit import clock
+from kit.db import fetch
 from models.account import Account, StoreMember
+from services.account import viewer_of
 from services.demo.rows import add_rows
 from services.demo.texts import key
 
@@ -94,3 +98,10 @@ def _row(account: DemoAccount, password_hash: str) -> dict[str, Any]:
         "department_code": account.department,
         "enabled": True,
     }
+
+
+async def access_tokens(count: int) -> str:
+    """A day's access token for each of the first `count` numbered accounts, one a line, for load tests."""
+    numbered = select(ACCOUNT).where(ACCOUNT.c.username.like("user______")).order_by(ACCOUNT.c.username).limit(count)
+    viewers = [await viewer_of(row) for row in await fetch(numbered)]
+    return "".join(f"{tokens.issue(viewer, timedelta(days=1))[0]}\n" for viewer in viewers)

@@ -79,7 +79,11 @@ async def import_policies(
     publish: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Writes the rows as drafts of `author`, or published where `publish` skips review (development only)."""
+    """Writes the rows as drafts of `author`, or published where `publish` skips review (development only).
+
+    Imports take turns, so that two of the same file write it once.
+    """
+    await uow.take_turns("policy_import")
     report = Report()
     seen: dict[Key, int] = {}
     done = 0

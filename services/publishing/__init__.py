@@ -58,18 +58,22 @@ async def save(
     item_id: UUID | None,
     raw: Mapping[str, Any],
     unless_changed_since: datetime | None = None,
+    *,
+    fresh_id: UUID | None = None,
 ) -> UUID:
     """Writes the item's open draft, or begins one, and returns its id. Nothing is checked for words yet (R-ADM-04).
 
-    Its author is who saved it last, so that nobody reviews what he wrote into a colleague's draft.
+    Its author is who saved it last, so that nobody reviews what he wrote into a colleague's draft. `fresh_id` is the id
+    that a new item is to have, so that saving it again finds it.
     """
     values = kind.parse(raw)
-    live = await live_row(uow, kind, item_id) if item_id else None
-    draft = await _open(uow, kind, item_id) if item_id else None
+    known_id = item_id or fresh_id
+    live = await live_row(uow, kind, known_id) if known_id else None
+    draft = await _open(uow, kind, known_id) if known_id else None
     if item_id and live is None and not (draft is not None and _theirs(author, draft)):
         raise Refused(Refusal.NOT_FOUND, ["id"])
     _require_fixed(kind, live, values)
-    item_id = item_id or uuid7()
+    item_id = known_id or uuid7()
     owner = await kind.owner(uow, author, values, item_id)
     if live is not None:
         owner = live["owner"]
