@@ -288,6 +288,73 @@ def demo(
     run(load)
 
 
+@importing.command("policies")
+def import_policies(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".jsonl or .xlsx")],
+    publish: Annotated[bool, typer.Option("--publish", help="Skip review (development only).")] = False,
+    user: Annotated[str, typer.Option("--as", help="The account in whose name they are written.")] = "admin",
+) -> None:
+    """Import policies. Bad rows are reported in FILE.errors.csv; a second import of a file changes nothing."""
+    if publish:
+        _development_only()
+    start_servers()
+    asyncio.run(prepare())
+    problems = run(lambda: _import_policies(file, user, publish=publish))
+    if problems:
+        path = file.with_name(f"{file.name}.errors.csv")
+        path.write_text(problems, encoding="utf-8-sig")
+        console.print(f"Details: {path}")
+
+
+async def _import_policies(file: Path, user: str, *, publish: bool) -> str | None:
+    from jobs import worker as jobs
+    from services.account import named_viewer
+    from services.policy import files
+    from services.uow import Act, unit_of_work
+
+    viewer = await named_viewer(user)
+    if viewer is None:
+        console.print(f"[red]没有账号 {user} (no account {user})[/red]")
+        raise typer.Exit(1)
+    try:
+        rows = files.read(file.name, await asyncio.to_thread(file.read_bytes))
+    except files.BadFile as error:
+        console.print(f"[red]{error}[/red]")
+        raise typer.Exit(1) from error
+    with progress() as bar:
+        task = bar.add_task("Importing", total=len(rows))
+
+        async def tell(done: int) -> None:
+            bar.update(task, completed=done)
+
+        async with unit_of_work(Act(viewer, "import policies")) as uow:
+            report = await files.import_policies(uow, viewer, rows, publish=publish, progress=tell)
+    console.print(
+        f"{report.created} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{len({problem.row for problem in report.errors})} refused, {len(report.warnings)} warnings"
+    )
+    await _analyze()
+    with console.status("Indexing …"):
+        await jobs.drain(settings)
+    return files.problems_csv(report) if report.errors or report.warnings else None
+
+
+@cli.command()
+def template(
+    kind: Annotated[str, typer.Argument(help="policies")],
+    to: Annotated[Path | None, typer.Option(help="Where to write it.")] = None,
+) -> None:
+    """Write the Excel template of an import."""
+    from kit.excel import write_template
+    from services.policy.records import COLUMNS
+
+    if kind != "policies":
+        raise typer.BadParameter("there is a template for: policies")
+    path = to or Path("policies.xlsx")
+    path.write_bytes(write_template(COLUMNS))
+    console.print(f"Wrote {path}")
+
+
 @cli.command()
 def doctor() -> None:
     """Say what the platform runs on, whether it is well, and what is wrong in plain words."""
