@@ -10,6 +10,7 @@ from sqlalchemy import ARRAY, Select, Table, Uuid, any_, cast, literal, select
 from kit.db import fetch
 from kit.ids import global_id
 from models.area import ServiceCategory
+from models.base import table_of
 from models.content import Article
 from models.policy import Policy
 from models.product import Product
@@ -21,11 +22,11 @@ from search.product import product_document
 from search.store import store_document
 
 BATCH = 500
-POLICY: Table = Policy.__table__  # type: ignore[attr-defined]
-STORE: Table = Store.__table__  # type: ignore[attr-defined]
-PRODUCT: Table = Product.__table__  # type: ignore[attr-defined]
-ARTICLE: Table = Article.__table__  # type: ignore[attr-defined]
-CATEGORY: Table = ServiceCategory.__table__  # type: ignore[attr-defined]
+POLICY = table_of(Policy)
+STORE = table_of(Store)
+PRODUCT = table_of(Product)
+ARTICLE = table_of(Article)
+CATEGORY = table_of(ServiceCategory)
 
 _STORE_COLUMNS = (
     STORE.c.name.label("store_name"),

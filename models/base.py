@@ -6,7 +6,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, model_validator
-from sqlalchemy import ARRAY, DateTime, Enum, Text
+from sqlalchemy import ARRAY, DateTime, Enum, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -50,6 +50,12 @@ def choice(enum: type[StrEnum], name: str) -> Any:
         length=40,
         values_callable=lambda members: [member.value for member in members],
     )
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The model's table for Core statements; SQLModel does not declare to type checkers where it is."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
 
 
 class Row(SQLModel):

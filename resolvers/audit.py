@@ -6,11 +6,12 @@ from typing import Any
 from auth.visibility import visible
 from kit.ids import parse_global_id
 from models.account import AuditEntry
+from models.base import table_of
 from resolvers.context import Info
 from resolvers.filters import Filters, one_of, overlaps, where
 from resolvers.paging import Order, Page, Window, page
 
-A = AuditEntry.__table__.c  # type: ignore[attr-defined]
+A = table_of(AuditEntry).c
 NEWEST = Order("newest", (A.id,), descending=True)
 
 FILTERS: Filters = {

@@ -10,7 +10,7 @@ from strawberry import argument as about
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.ids import parse_global_id
-from models.base import Labelled
+from models.base import Labelled, table_of
 from models.content import Article
 from resolvers.context import Info
 from resolvers.filters import Filters, one_of, text_in, where
@@ -19,7 +19,7 @@ from resolvers.product import in_stores
 from resolvers.publishing import save
 from services.content import ARTICLE
 
-A = Article.__table__.c  # type: ignore[attr-defined]
+A = table_of(Article).c
 
 
 class ArticleOrder(Labelled):

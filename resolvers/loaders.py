@@ -15,6 +15,7 @@ import models
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.db import fetch
+from models.base import table_of
 from models.publishing import OPEN_STATES
 
 K = TypeVar("K")
@@ -42,7 +43,7 @@ class Loader(Generic[K]):
 
 def by_key(model: type[SQLModel], column: str = "id", *, many: bool = False) -> Loader[Any]:
     """Rows by one column: one for each key, or with `many` all that carry it."""
-    table = model.__table__  # type: ignore[attr-defined]
+    table = table_of(model)
     key = table.c[column]
     array = ARRAY(Uuid if isinstance(key.type, Uuid) else Text)
 
@@ -59,7 +60,7 @@ def by_key(model: type[SQLModel], column: str = "id", *, many: bool = False) -> 
 
 
 async def _open_revisions(viewer: Viewer, keys: Sequence[Any]) -> Mapping[Any, Any]:
-    table = models.Revision.__table__.c  # type: ignore[attr-defined]
+    table = table_of(models.Revision).c
     items = bindparam("keys", list(keys), type_=ARRAY(Uuid))
     statement = visible(models.Revision, viewer).where(table.item_id == any_(items), table.state.in_(OPEN_STATES))
     return {row["item_id"]: row for row in await fetch(statement)}

@@ -12,7 +12,7 @@ from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.ids import parse_global_id
 from models.area import ServiceCategory
-from models.base import Labelled
+from models.base import Labelled, table_of
 from models.product import DEARER_THAN_ALL, Product
 from models.publishing import PublicationState
 from models.store import Store
@@ -22,9 +22,9 @@ from resolvers.paging import Order, Page, Window, page, pages
 from resolvers.publishing import save
 from services.product import PRODUCT
 
-P = Product.__table__.c  # type: ignore[attr-defined]
-S = Store.__table__.c  # type: ignore[attr-defined]
-C = ServiceCategory.__table__.c  # type: ignore[attr-defined]
+P = table_of(Product).c
+S = table_of(Store).c
+C = table_of(ServiceCategory).c
 
 
 class ProductOrder(Labelled):

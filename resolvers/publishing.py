@@ -17,7 +17,7 @@ from kit.errors import Refused
 from kit.ids import parse_global_id
 from kit.names import camel
 from kit.text import plain_text
-from models.base import Labelled
+from models.base import Labelled, table_of
 from models.publishing import Revision, RevisionState
 from models.refusals import Refusal
 from resolvers.context import Info, write
@@ -26,7 +26,7 @@ from resolvers.paging import Order, Page, Window, page
 from services import moderation, publishing, visits
 from services.publishing import KINDS, Kind
 
-R = Revision.__table__.c  # type: ignore[attr-defined]
+R = table_of(Revision).c
 
 
 class RevisionOrder(Labelled):

@@ -9,6 +9,7 @@ from strawberry import ID
 from auth.visibility import visible
 from kit.errors import Refused
 from kit.ids import parse_global_id
+from models.base import table_of
 from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
 from resolvers.context import Info, write
@@ -16,8 +17,8 @@ from resolvers.filters import Filters, one_of, text_in, where
 from resolvers.paging import Order, Page, Window, page
 from services import words
 
-W = SensitiveWord.__table__.c  # type: ignore[attr-defined]
-E = SensitiveException.__table__.c  # type: ignore[attr-defined]
+W = table_of(SensitiveWord).c
+E = table_of(SensitiveException).c
 
 WORDS = Order("words", (W.id,), descending=True)
 EXCEPTIONS = Order("exceptions", (E.id,), descending=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import insert, select, update
 
 from auth import tokens
 from auth.passwords import verify_password
@@ -16,12 +16,13 @@ from kit.db import Row, fetch, fetch_one
 from kit.errors import Refused
 from kit.ids import global_id, uuid7
 from models.account import Account, Session, StoreMember
+from models.base import table_of
 from models.refusals import Refusal
 from services.uow import UnitOfWork
 
-ACCOUNT: Table = Account.__table__  # type: ignore[attr-defined]
-SESSION: Table = Session.__table__  # type: ignore[attr-defined]
-MEMBER: Table = StoreMember.__table__  # type: ignore[attr-defined]
+ACCOUNT = table_of(Account)
+SESSION = table_of(Session)
+MEMBER = table_of(StoreMember)
 
 SESSION_LIFETIME = timedelta(days=14)
 FAILURES_PER_ACCOUNT = 5

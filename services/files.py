@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import insert, select
 
 from auth.viewer import Viewer
 from kit.db import Row, fetch_one
@@ -12,11 +12,12 @@ from kit.errors import Refused
 from kit.files import Files, open_files
 from kit.ids import uuid7
 from kit.settings import settings
+from models.base import table_of
 from models.job import StoredFile
 from models.refusals import Refusal
 from services.uow import UnitOfWork
 
-FILE: Table = StoredFile.__table__  # type: ignore[attr-defined]
+FILE = table_of(StoredFile)
 MAXIMUM_BYTES = 50 * 1024 * 1024
 
 _SIGNATURES: dict[str, tuple[tuple[bytes, str], ...]] = {

@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import insert, select, update
 
 from auth.viewer import Viewer
 from kit import clock
 from kit.db import Row
 from kit.errors import Refused
 from kit.ids import global_id
+from models.base import table_of
 from models.events import JobQueued
 from models.job import ENDED, Job, JobState
 from models.refusals import Refusal
 from services.uow import UnitOfWork
 
-JOB: Table = Job.__table__  # type: ignore[attr-defined]
+JOB = table_of(Job)
 
 
 async def queue(uow: UnitOfWork, viewer: Viewer, kind: str, task: Mapping[str, Any]) -> UUID:

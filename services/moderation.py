@@ -10,6 +10,7 @@ from kit.db import fetch
 from kit.names import camel
 from kit.text import plain_text
 from kit.words import Match, Word, WordList
+from models.base import table_of
 from models.words import SensitiveException, SensitiveWord
 
 _Version = tuple[Any, ...]
@@ -27,7 +28,7 @@ async def word_list() -> WordList:
 
 async def _version() -> _Version:
     """Sums, not maxima: a change that was made earlier but commits later moves them too."""
-    words, exceptions = SensitiveWord.__table__.c, SensitiveException.__table__.c  # type: ignore[attr-defined]
+    words, exceptions = table_of(SensitiveWord).c, table_of(SensitiveException).c
     rows = await fetch(
         select(func.sum(func.extract("epoch", words.updated_at)), func.count(words.id))
         .where(words.enabled)
@@ -37,8 +38,8 @@ async def _version() -> _Version:
 
 
 async def _load() -> WordList:
-    words = await fetch(select(SensitiveWord.__table__).where(SensitiveWord.__table__.c.enabled))  # type: ignore[attr-defined]
-    exceptions = await fetch(select(SensitiveException.__table__))  # type: ignore[attr-defined]
+    words = await fetch(select(table_of(SensitiveWord)).where(table_of(SensitiveWord).c.enabled))
+    exceptions = await fetch(select(table_of(SensitiveException)))
     return WordList(
         [Word(row["word"], row["category"], row["severity"], row["suggestion"]) for row in words],
         [row["phrase"] for row in exceptions],

@@ -2,15 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kit import clock
 from kit.db import fetch_value
 from models.account import PlatformClock
+from models.base import table_of
 from services.uow import UnitOfWork
 
-CLOCK: Table = PlatformClock.__table__  # type: ignore[attr-defined]
+CLOCK = table_of(PlatformClock)
 
 
 async def move_clock(uow: UnitOfWork, now: datetime) -> None:

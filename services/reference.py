@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +11,7 @@ from kit import clock
 from kit.errors import Refused
 from kit.ids import uuid7
 from models.area import Department, District, Industry, ServiceCategory, Street
+from models.base import table_of
 from models.reference import rows
 from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
@@ -48,7 +49,7 @@ def _category(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 async def _replace(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
-    table: Table = model.__table__
+    table = table_of(model)
     for chunk in _chunks(values):
         statement = upsert(table).values(chunk)
         changed = {name: statement.excluded[name] for name in chunk[0] if name != "code"}
@@ -56,7 +57,7 @@ async def _replace(connection: AsyncConnection, model: Any, values: Iterable[dic
 
 
 async def _add(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
-    table: Table = model.__table__
+    table = table_of(model)
     now = clock.real()
     for chunk in _chunks(values):
         full = [
@@ -87,7 +88,7 @@ async def require_codes(
     uow: UnitOfWork, model: Any, codes: Sequence[str], field: str, *, numbered: bool = True
 ) -> None:
     """Refuses the first code that the reference table does not hold, by its place in the list."""
-    column = model.__table__.c.code
+    column = table_of(model).c.code
     known = (
         set((await uow.execute(select(column).where(column == func.any(list(codes))))).scalars()) if codes else set()
     )

@@ -2,19 +2,20 @@
 
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from auth.viewer import Viewer
 from auth.visibility import may_write, visible
 from kit.errors import Refused
 from models.area import Department, District
+from models.base import table_of
 from models.refusals import Refusal
 from models.store import Store, StoreKind, StoreValues
 from services import publishing
 from services.reference import require_code
 from services.uow import UnitOfWork
 
-STORE: Table = Store.__table__  # type: ignore[attr-defined]
+STORE = table_of(Store)
 
 PLACES = {StoreKind.DISTRICT: "district_code", StoreKind.DEPARTMENT: "department_code"}
 

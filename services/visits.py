@@ -3,17 +3,18 @@
 from collections import Counter
 from uuid import UUID, uuid5
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from kit import clock
 from kit.ids import global_id
+from models.base import table_of
 from models.events import ItemsChanged
 from models.publishing import Visit
 from services.publishing import KINDS, Kind
 from services.uow import UnitOfWork
 
-VISIT: Table = Visit.__table__  # type: ignore[attr-defined]
+VISIT = table_of(Visit)
 BATCH = 10_000
 
 

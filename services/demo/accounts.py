@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import tokens
@@ -22,13 +22,14 @@ from auth.viewer import (
 from kit import clock
 from kit.db import fetch
 from models.account import Account, StoreMember
+from models.base import table_of
 from services.account import viewer_of
 from services.demo.rows import add_rows
 from services.demo.texts import key
 
 PASSWORD = "esc-demo-1"  # noqa: S105 - known to everybody; production refuses demo accounts
-ACCOUNT: Table = Account.__table__  # type: ignore[attr-defined]
-STORE_MEMBER: Table = StoreMember.__table__  # type: ignore[attr-defined]
+ACCOUNT = table_of(Account)
+STORE_MEMBER = table_of(StoreMember)
 
 
 @dataclass(frozen=True, slots=True)

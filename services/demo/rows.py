@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import clock
-from models.base import Values
+from models.base import Values, table_of
 from models.content import Article
 from models.policy import Policy
 from models.product import Product
@@ -21,12 +21,12 @@ from models.store import Store
 from services.demo.texts import TITLES, key
 
 TABLES: dict[str, Table] = {
-    "policy": Policy.__table__,  # type: ignore[attr-defined]
-    "store": Store.__table__,  # type: ignore[attr-defined]
-    "product": Product.__table__,  # type: ignore[attr-defined]
-    "article": Article.__table__,  # type: ignore[attr-defined]
+    "policy": table_of(Policy),
+    "store": table_of(Store),
+    "product": table_of(Product),
+    "article": table_of(Article),
 }
-REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
+REVISION = table_of(Revision)
 CHUNK = 1000
 T = TypeVar("T")
 

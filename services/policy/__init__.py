@@ -2,19 +2,20 @@
 
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from auth.viewer import Role, Viewer
 from auth.visibility import PLATFORM
 from kit.errors import Refused
 from models.area import Department, District, Industry
+from models.base import table_of
 from models.policy import Policy, PolicyKind, PolicyLevel, PolicyValues
 from models.refusals import Refusal
 from services import publishing
 from services.reference import require_code, require_codes
 from services.uow import UnitOfWork
 
-POLICIES: Table = Policy.__table__  # type: ignore[attr-defined]
+POLICIES = table_of(Policy)
 
 
 async def _owner(_uow: UnitOfWork, author: Viewer, values: PolicyValues, _policy_id: UUID) -> str:

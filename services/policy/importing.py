@@ -10,21 +10,22 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Table, func, or_, select, union_all
+from sqlalchemy import func, or_, select, union_all
 from sqlalchemy import literal as sql_literal
 
 from auth.viewer import Viewer
 from kit.errors import Refused
 from kit.ids import uuid7
 from kit.validation import explain
+from models.base import table_of
 from models.policy import Policy, PolicyValues
 from models.publishing import OPEN_STATES, Revision
 from services import publishing
 from services.policy import POLICY
 from services.uow import UnitOfWork
 
-POLICIES: Table = Policy.__table__  # type: ignore[attr-defined]
-REVISIONS: Table = Revision.__table__  # type: ignore[attr-defined]
+POLICIES = table_of(Policy)
+REVISIONS = table_of(Revision)
 CHUNK = 100
 
 Key = tuple[str, str | None, str | None]

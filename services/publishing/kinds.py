@@ -12,7 +12,7 @@ from auth.viewer import Viewer
 from kit.db import Row
 from kit.errors import Refused
 from kit.validation import explain
-from models.base import Values
+from models.base import Values, table_of
 from models.publishing import Managed
 from models.refusals import Refusal
 from services.uow import UnitOfWork
@@ -37,8 +37,7 @@ class Kind:
 
     @property
     def columns(self) -> Table:
-        table: Table = self.table.__table__  # type: ignore[attr-defined]
-        return table
+        return table_of(self.table)
 
     def parse(self, raw: Mapping[str, Any]) -> Any:
         """The checked values; raises `Refused` with one error per field."""

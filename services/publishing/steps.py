@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from auth.viewer import Viewer
 from kit import clock
 from kit.db import Row
 from kit.errors import Refused
 from kit.ids import global_id
+from models.base import table_of
 from models.events import ReviewQueueChanged
 from models.publishing import Revision, RevisionState
 from models.refusals import Refusal
 from services.publishing.kinds import Kind
 from services.uow import UnitOfWork
 
-REVISION: Table = Revision.__table__  # type: ignore[attr-defined]
+REVISION = table_of(Revision)
 
 
 async def begin(
