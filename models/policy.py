@@ -102,6 +102,19 @@ class Comparison(Labelled):
     EQUALS = "EQUALS", "等于", "Equals"
 
 
+class DataType(Labelled):
+    """What a field of the dictionary holds (数据类型)."""
+
+    TEXT = "TEXT", "文本", "Text"
+    INTEGER = "INTEGER", "整数", "Whole number"
+    NUMBER = "NUMBER", "数字", "Number"
+    DECIMAL = "DECIMAL", "金额", "Decimal number, a string on the wire"
+    DATE = "DATE", "日期", "Day, by ISO 8601"
+    CODE = "CODE", "代码", "One of the codes listed with the field, or by the query that it names"
+    ID = "ID", "标识", "Global id of something on the platform"
+    GROUP = "GROUP", "组", "Several fields, which follow it with their paths"
+
+
 class Condition(Part):
     """One condition of a policy, with the clause it stands in (申报条件)."""
 

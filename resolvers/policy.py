@@ -23,7 +23,7 @@ from resolvers.filters import Filters, at_least, one_of, overlaps, text_in, wher
 from resolvers.paging import Order, Page, Window, page, pages
 from resolvers.publishing import save
 from services import files, job
-from services.policy import POLICY
+from services.policy import POLICY, dictionary
 
 P = Policy.__table__.c  # type: ignore[attr-defined]
 END_OF_TIME = date(9999, 12, 31)
@@ -78,6 +78,7 @@ FILTERS: Filters = {
     "enterprise_sizes": overlaps(P.enterprise_sizes, empty_means_all=True),
     "enterprise_tags": overlaps(P.enterprise_tags),
     "support_kinds": overlaps(P.support_kinds),
+    "states": one_of(P.state),
     "application_statuses": _status_is,
     "issued_year": lambda year: extract("year", P.issued_on) == year,
     "document_no": lambda text: P.document_no == normalise_document_no(text),
@@ -110,6 +111,11 @@ async def today_declarations(info: Info, window: Window, filter: Mapping[str, An
 async def interpretations(viewer: Viewer, keys: Sequence[UUID], window: Window) -> Mapping[UUID, Page]:
     """Interpretations (政策解读) of the policy, the newest first."""
     return await pages(visible(Policy, viewer), P.interprets_id, keys, ORDERS[PolicyOrder.NEWEST], window)
+
+
+def policy_dictionary() -> list[dict[str, Any]]:
+    """The policy data dictionary (政策数据字典): every field a policy is written with, and its codes."""
+    return dictionary.fields()
 
 
 def days_left(row: Parent[Any]) -> int | None:

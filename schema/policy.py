@@ -1,4 +1,4 @@
-"""Policies (政策): the library, today's declarations, how one is written (R-POL-01, R-BASE-03 to 05)."""
+"""Policies (政策): the library, today's declarations, how one is written (R-POL-01, R-BASE-03 to 05, R-BDC-15)."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,12 +11,14 @@ from models.policy import (
     Comparison,
     Condition,
     ConditionSubject,
+    DataType,
     EnterpriseSize,
     PolicyKind,
     PolicyLevel,
     PolicyValidity,
     SupportKind,
 )
+from models.publishing import PublicationState
 from resolvers import policy as resolvers
 from resolvers.loaders import Loaders
 from resolvers.policy import ApplicationStatus, PolicyOrder
@@ -29,7 +31,7 @@ from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import part_type, values_input, values_type
 
 enums(PolicyLevel, PolicyKind, PolicyValidity, EnterpriseSize, SupportKind, ApplyMode, ConditionSubject, Comparison)
-enums(PolicyOrder, ApplicationStatus)
+enums(PolicyOrder, ApplicationStatus, DataType)
 
 
 @entity(models.Policy, Loaders.policy)
@@ -116,6 +118,9 @@ class PolicyFilter:
     enterprise_sizes: list[EnterpriseSize] | None = strawberry.field(default=None, description="Sizes (适用规模)")
     enterprise_tags: list[str] | None = strawberry.field(default=None, description="Qualifications (适用标签)")
     support_kinds: list[SupportKind] | None = strawberry.field(default=None, description="How it helps (支持方式)")
+    states: list[PublicationState] | None = strawberry.field(
+        default=None, description="Whether the public sees them; the public has PUBLISHED only (状态)"
+    )
     application_statuses: list[ApplicationStatus] | None = strawberry.field(
         default=None, description="Whether applications are taken today (申报状态)"
     )
@@ -134,6 +139,36 @@ class PolicySaveInput(SaveInput):
 
 
 @strawberry.type
+class DictionaryCode:
+    """A code that a field may hold (代码)."""
+
+    code: str = strawberry.field(description="The code, as the API reads and writes it (代码)")
+    label: str = strawberry.field(description="What it is called in Chinese (名称)")
+    meaning: str = strawberry.field(description="What it is called in English (英文名称)")
+
+
+@strawberry.type
+class DictionaryField:
+    """A field of the policy data dictionary (数据字典项)."""
+
+    name: str = strawberry.field(description="Its name in PolicyInput, by path inside a group (字段名)")
+    label: str = strawberry.field(description="What it is called in Chinese (中文名称)")
+    meaning: str = strawberry.field(description="What it says, in English (英文说明)")
+    type: DataType = strawberry.field(description="What it holds (类型)")
+    several: bool = strawberry.field(description="Whether it is a list (是否多值)")
+    required: bool = strawberry.field(description="Whether a policy cannot do without it (是否必填)")
+    max_length: int | None = strawberry.field(
+        description="At most so many characters, or so many values of a list; null: no limit (最大长度)"
+    )
+    codes: list[DictionaryCode] = strawberry.field(
+        description="What a code may be; empty where a query lists them (代码表)"
+    )
+    code_list: str | None = strawberry.field(
+        description="The query that lists its codes, where they are reference data (代码来源)"
+    )
+
+
+@strawberry.type
 class Query:
     policy: Policy | None = field(resolvers.policy, access="public", partner=True)
     policies: Connection[Policy] = connection(
@@ -147,6 +182,7 @@ class Query:
     today_declarations: Connection[Policy] = connection(
         resolvers.today_declarations, filter=PolicyFilter, access="public", partner=True
     )
+    policy_dictionary: list[DictionaryField] = field(resolvers.policy_dictionary, access="public", partner=True)
 
 
 @strawberry.input
