@@ -26,3 +26,9 @@ def parse_global_id(text: str) -> tuple[str, UUID] | None:
     """The kind and key of a global id, or None for a text that is none."""
     match = _GLOBAL_ID.fullmatch(text)
     return (match[1], UUID(match[2])) if match else None
+
+
+def key_of(text: str, kind: str) -> UUID | None:
+    """The key in a global id of that kind, or None for any other text."""
+    parsed = parse_global_id(text)
+    return parsed[1] if parsed and parsed[0] == kind else None

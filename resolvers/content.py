@@ -9,7 +9,7 @@ from strawberry import argument as about
 
 from auth.viewer import Viewer
 from auth.visibility import visible
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models.base import Labelled, table_of
 from models.content import Article
 from resolvers.context import Info
@@ -50,8 +50,8 @@ FILTERS: Filters = {
 
 async def article(info: Info, id: Annotated[ID, about(description="Its global id (文章标识)")]) -> Any:
     """One article (文章), null where there is none or it is not published."""
-    key = parse_global_id(id)
-    return await info.context.load.article.load(key[1]) if key and key[0] == "article" else None
+    key = key_of(id, "article")
+    return await info.context.load.article.load(key) if key else None
 
 
 async def articles(

@@ -6,7 +6,7 @@ from strawberry import ID, Parent
 from strawberry import argument as about
 
 from kit.errors import Refused
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models.refusals import Refusal
 from resolvers.context import Info, write
 from services import job as jobs
@@ -14,8 +14,8 @@ from services import job as jobs
 
 async def job(info: Info, id: Annotated[ID, about(description="Its global id (任务标识)")]) -> Any:
     """One long act (任务) of the viewer's."""
-    kind, key = parse_global_id(id) or ("", None)
-    return await info.context.load.job.load(key) if key and kind == "job" else None
+    key = key_of(id, "job")
+    return await info.context.load.job.load(key) if key else None
 
 
 def message(row: Parent[Any], info: Info) -> str:
@@ -30,8 +30,8 @@ def problems_url(row: Parent[Any]) -> str | None:
 
 async def job_cancel(info: Info, id: str) -> Any:
     """Stops a long act; what it had not finished is not written (取消任务)."""
-    kind, key = parse_global_id(id) or ("", None)
-    if key is None or kind != "job":
+    key = key_of(id, "job")
+    if key is None:
         raise Refused(Refusal.NOT_FOUND, ["id"])
     async with write(info) as uow:
         await jobs.cancel(uow, info.context.viewer, key)

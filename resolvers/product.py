@@ -10,7 +10,7 @@ from strawberry import argument as about
 
 from auth.viewer import Viewer
 from auth.visibility import visible
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models.area import ServiceCategory
 from models.base import Labelled, table_of
 from models.product import DEARER_THAN_ALL, Product
@@ -60,8 +60,7 @@ def in_categories(codes: Sequence[str]) -> ColumnElement[bool]:
 
 def in_stores(column: ColumnElement[Any], ids: Sequence[str]) -> ColumnElement[bool]:
     """The column refers to one of the stores; a text that is no store's id matches nothing."""
-    keys = [parse_global_id(text) for text in ids]
-    return column.in_([key[1] for key in keys if key and key[0] == "store"])
+    return column.in_([key for text in ids if (key := key_of(text, "store"))])
 
 
 FILTERS: Filters = {
@@ -84,8 +83,8 @@ FILTERS: Filters = {
 
 async def product(info: Info, id: Annotated[ID, about(description="Its global id (产品标识)")]) -> Any:
     """One service product (服务产品), null where there is none or it is not published."""
-    key = parse_global_id(id)
-    return await info.context.load.product.load(key[1]) if key and key[0] == "product" else None
+    key = key_of(id, "product")
+    return await info.context.load.product.load(key) if key else None
 
 
 async def products(

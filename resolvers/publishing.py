@@ -14,7 +14,7 @@ from auth.visibility import reviewed_places, visible
 from kit.db import fetch_value
 from kit.diff import diff
 from kit.errors import Refused
-from kit.ids import parse_global_id
+from kit.ids import global_id, key_of, parse_global_id
 from kit.names import camel
 from kit.text import plain_text
 from models.base import Labelled, table_of
@@ -67,16 +67,16 @@ def _item(text: str) -> tuple[Kind, UUID]:
 
 
 def _revision_id(text: str) -> UUID:
-    kind, key = parse_global_id(text) or ("", None)
-    if key is None or kind != "revision":
+    key = key_of(text, "revision")
+    if key is None:
         raise Refused(Refusal.NOT_FOUND, ["id"])
     return key
 
 
 async def revision(info: Info, id: Annotated[ID, about(description="Its global id (版本标识)")]) -> Any:
     """One revision (版本) of an item, for its author, its managers and its reviewers."""
-    kind, key = parse_global_id(id) or ("", None)
-    return await info.context.load.revision.load(key) if key and kind == "revision" else None
+    key = key_of(id, "revision")
+    return await info.context.load.revision.load(key) if key else None
 
 
 async def revisions(
@@ -148,7 +148,7 @@ async def item(row: Parent[Any], info: Info) -> Any:
 
 def item_id(row: Parent[Any]) -> ID:
     """The item's global id, which it keeps from its first draft on (内容标识)."""
-    return ID(f"{row['kind']}_{row['item_id'].hex}")
+    return ID(global_id(row["kind"], row["item_id"]))
 
 
 async def open_revision(row: Parent[Any], info: Info) -> Any:

@@ -10,7 +10,7 @@ from strawberry import argument as about
 
 from auth.viewer import Viewer
 from auth.visibility import visible
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models.base import Labelled
 from models.content import TOPICS
 from models.policy import Policy
@@ -63,8 +63,8 @@ def _offers(viewer: Viewer, codes: Sequence[str]) -> ColumnElement[bool]:
 
 async def store(info: Info, id: Annotated[ID, about(description="Its global id (店铺标识)")]) -> Any:
     """One store (店铺), null where there is none or it is not published."""
-    key = parse_global_id(id)
-    return await info.context.load.store.load(key[1]) if key and key[0] == "store" else None
+    key = key_of(id, "store")
+    return await info.context.load.store.load(key) if key else None
 
 
 async def stores(

@@ -8,7 +8,7 @@ from strawberry import ID
 
 from auth.visibility import visible
 from kit.errors import Refused
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models.base import table_of
 from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
@@ -45,8 +45,8 @@ async def sensitive_exceptions(info: Info, window: Window, filter: Mapping[str, 
 
 
 def _key(text: str, kind: str) -> UUID:
-    named, key = parse_global_id(text) or ("", None)
-    if key is None or named != kind:
+    key = key_of(text, kind)
+    if key is None:
         raise Refused(Refusal.NOT_FOUND, ["id"])
     return key
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
-from uuid import UUID
 
 import strawberry
 from sqlmodel import SQLModel
@@ -17,7 +16,7 @@ from strawberry.federation.schema_directive import schema_directive
 from strawberry.schema_directive import Location
 from strawberry.types.field import StrawberryField
 
-from kit.ids import global_id, parse_global_id
+from kit.ids import global_id, key_of
 from kit.names import snake
 from resolvers.context import Info
 from resolvers.loaders import Loader
@@ -230,12 +229,6 @@ async def _resolve_reference(kind: str, _cls: type, info: Info, id: str, **_othe
     typename, loader = ENTITIES[kind]
     key = key_of(id, kind)
     return tagged(await getattr(info.context.load, loader.name).load(key), typename) if key else None
-
-
-def key_of(text: str, kind: str) -> UUID | None:
-    """The key in a global id of that kind, or None for any other text."""
-    parsed = parse_global_id(text)
-    return parsed[1] if parsed and parsed[0] == kind else None
 
 
 @strawberry.type

@@ -7,7 +7,7 @@ from strawberry import ID
 from strawberry import argument as about
 
 from kit.bus import bus
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from models import topics
 from models.job import ENDED
 from resolvers.context import Context, Info
@@ -17,8 +17,8 @@ async def job_progress(
     info: Info, id: Annotated[ID, about(description="The job's global id (任务标识)")]
 ) -> AsyncGenerator[Any, None]:
     """The job, now and after every step, until it ends (任务进度)."""
-    kind, key = parse_global_id(id) or ("", None)
-    if key is None or kind != "job":
+    key = key_of(id, "job")
+    if key is None:
         return
     async with bus.listen(topics.job(key)) as steps:
         row = await _fresh(info).load.job.load(key)
