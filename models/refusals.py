@@ -3,6 +3,9 @@
 A text may hold blanks (`{limit}`), filled from `Refused.params`.
 """
 
+from collections import defaultdict
+
+from kit.errors import Refused
 from models.base import Labelled
 
 
@@ -71,3 +74,9 @@ class Refusal(Labelled):
     JOB_ENDED = "JOB_ENDED", "任务已结束", "The job has ended"
     # stores
     COLUMN_NOT_OFFERED = "COLUMN_NOT_OFFERED", "该类店铺没有此栏目", "This kind of store has no such column"
+
+
+def texts_of(refused: Refused) -> tuple[str, str]:
+    """What one refusal says in Chinese and in English; a blank that has no value stays empty."""
+    code, blanks = Refusal[refused.code.name], defaultdict(str, refused.params)
+    return code.zh.format_map(blanks), code.en.format_map(blanks)

@@ -16,7 +16,7 @@ from kit.errors import Refused, Unauthenticated
 from kit.excel import write_template
 from kit.files import UnsafeKeyError
 from kit.ids import global_id
-from models.refusals import Refusal
+from models.refusals import Refusal, texts_of
 from services import files
 from services.policy.records import COLUMNS as POLICY_COLUMNS
 from services.uow import Act, unit_of_work
@@ -24,7 +24,9 @@ from services.uow import Act, unit_of_work
 SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 SNIFFED_BYTES = 16
 TEMPLATES = {"policies": POLICY_COLUMNS}
-_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})", re.ASCII)
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and marks of direction, by which `fdp.exe` is shown as `exe.pdf`."""
 _SAFE = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; sandbox",
@@ -40,7 +42,7 @@ async def upload(request: Request) -> Response:
         return _problem(401, error.code.value, str(error), str(error))
     if not allowed("file.upload", viewer):
         return _problem(401, "UNAUTHENTICATED", "请先登录", "Sign in first")
-    name = request.query_params.get("name", "").strip()
+    name = _UNSHOWN.sub("", request.query_params.get("name", "")).strip()
     with tempfile.TemporaryDirectory(prefix="esc-upload-") as folder:
         path = Path(folder) / "file"
         try:
@@ -118,18 +120,16 @@ def _disposition(content_type: str) -> str:
 
 
 def _span(header: str, size: int) -> tuple[int, int, int]:
+    """From where to where, and the status. What is no range, or one that ends before it starts, is passed over."""
     match = _RANGE.fullmatch(header)
-    if not match or int(match[1]) >= size:
-        return 0, size, 200
-    return int(match[1]), min(int(match[2]) + 1 if match[2] else size, size), 206
+    start, end = (int(match[1]), min(int(match[2]) + 1 if match[2] else size, size)) if match else (0, 0)
+    return (start, end, 206) if start < end else (0, size, 200)
 
 
 def _refusal(refused: Refused) -> Response:
-    first: Any = refused.all[0]
+    first = refused.all[0]
     status = 413 if first.code is Refusal.FILE_TOO_LARGE else 400
-    return _problem(
-        status, first.code.value, first.code.zh.format_map(first.params), first.code.en.format_map(first.params)
-    )
+    return _problem(status, first.code.value, *texts_of(first))
 
 
 def _problem(status: int, code: str, zh: str, en: str) -> Response:

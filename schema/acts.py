@@ -8,7 +8,7 @@ import strawberry
 
 from kit.errors import Refused
 from kit.names import camel, snake
-from models.refusals import Refusal
+from models.refusals import Refusal, texts_of
 from resolvers.context import Info
 from schema.base import Access, plain
 from schema.enums import enums, summary_of
@@ -29,16 +29,11 @@ def user_errors(refused: Refused, *, english: bool) -> list[dict[str, Any]]:
     return [
         {
             "code": each.code,
-            "message": (each.code.en if english else each.code.zh).format_map(_Blanks(each.params)),  # type: ignore[attr-defined]
+            "message": texts_of(each)[english],
             "field": None if each.field is None else [camel(str(part)) for part in each.field],
         }
         for each in refused.all
     ]
-
-
-class _Blanks(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return ""
 
 
 def mutation(act: Callable[..., Awaitable[Any]], input: type | None = None, *, access: str, **result: Any) -> Any:  # noqa: A002

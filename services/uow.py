@@ -27,9 +27,9 @@ CONSTRAINTS: dict[str, tuple[Refusal, list[str]]] = {
     "uq_account_username": (Refusal.ALREADY_EXISTS, ["username"]),
     "uq_revision_open": (Refusal.OPEN_REVISION, ["id"]),
     "uq_revision_item_id_no": (Refusal.OPEN_REVISION, ["id"]),
-    "uq_policy_source": (Refusal.ALREADY_EXISTS, ["values", "sourceId"]),
-    "uq_store_district": (Refusal.ALREADY_EXISTS, ["values", "districtCode"]),
-    "uq_store_department": (Refusal.ALREADY_EXISTS, ["values", "departmentCode"]),
+    "uq_policy_source": (Refusal.ALREADY_EXISTS, ["values", "source_id"]),
+    "uq_store_district": (Refusal.ALREADY_EXISTS, ["values", "district_code"]),
+    "uq_store_department": (Refusal.ALREADY_EXISTS, ["values", "department_code"]),
     "uq_sensitive_word_word": (Refusal.ALREADY_EXISTS, ["word"]),
     "uq_sensitive_exception_phrase": (Refusal.ALREADY_EXISTS, ["phrase"]),
 }

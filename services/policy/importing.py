@@ -20,6 +20,7 @@ from kit.validation import explain
 from models.base import table_of
 from models.policy import Policy, PolicyValues
 from models.publishing import OPEN_STATES, Revision
+from models.refusals import texts_of
 from services import publishing
 from services.policy import POLICY
 from services.uow import UnitOfWork
@@ -154,8 +155,7 @@ async def _one(
             await publishing.save(uow, author, POLICY, same.item_id if same else None, raw)
     except Refused as refused:
         for each in refused.all:
-            zh, en = each.code.zh.format_map(each.params), each.code.en.format_map(each.params)  # type: ignore[attr-defined]
-            report.errors.append(Problem(number, str((each.field or ["*"])[-1]), zh, en))
+            report.errors.append(Problem(number, str((each.field or ["*"])[-1]), *texts_of(each)))
         return
     if same:
         report.changed += 1

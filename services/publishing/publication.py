@@ -1,6 +1,5 @@
 """What the public sees: approved values are copied to the domain's table, taken offline and brought back."""
 
-from collections import defaultdict
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -15,7 +14,7 @@ from kit.errors import Refused
 from kit.ids import global_id
 from models.events import ItemsChanged
 from models.publishing import PublicationState, RevisionState
-from models.refusals import Refusal
+from models.refusals import Refusal, texts_of
 from services.publishing.kinds import KINDS, Kind
 from services.publishing.steps import REVISION, live_row, move
 from services.uow import UnitOfWork, refusal_of
@@ -83,15 +82,13 @@ async def _send_back(uow: UnitOfWork, revision: Row, error: IntegrityError | Ref
     refused = refusal_of(error) if isinstance(error, IntegrityError) else error
     if refused is None:
         raise error
-    blanks = defaultdict(str, refused.params)
-    texts = (getattr(refused.code, language).format_map(blanks) for language in ("zh", "en"))
     await move(
         uow,
         revision,
         (RevisionState.SCHEDULED,),
         Refusal.NOT_PENDING,
         state=RevisionState.REJECTED,
-        remark=" / ".join(texts),
+        remark=" / ".join(texts_of(refused)),
     )
 
 
