@@ -137,13 +137,13 @@ def proposal(row: Parent[Any]) -> dict[str, Any]:
     """The proposed values, typed by the kind of item (拟发布内容)."""
     kind = KINDS[row["kind"]]
     values = kind.values.model_validate(row["values"])
-    return {**values.model_dump(), "__typename": f"{kind.table.__name__}Proposal"}
+    return {**values.model_dump(), "__typename": f"{kind.model.__name__}Proposal"}
 
 
 async def item(row: Parent[Any], info: Info) -> Any:
     """The item as the public sees it; null until it is first published (线上版本)."""
     loaded = await getattr(info.context.load, row["kind"]).load(row["item_id"])
-    return loaded and {**loaded, "__typename": KINDS[row["kind"]].table.__name__}
+    return loaded and {**loaded, "__typename": KINDS[row["kind"]].model.__name__}
 
 
 def item_id(row: Parent[Any]) -> ID:
@@ -235,7 +235,7 @@ async def item_republish(info: Info, id: str) -> Any:
 
 async def _managed(info: Info, kind: Kind, key: UUID) -> Any:
     row = await getattr(info.context.load, kind.name).load(key)
-    return row and {**row, "__typename": kind.table.__name__}
+    return row and {**row, "__typename": kind.model.__name__}
 
 
 async def item_opened(info: Info, id: str, visit_id: str) -> bool:

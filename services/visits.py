@@ -44,7 +44,7 @@ async def fold(uow: UnitOfWork) -> int:
     )
     counts = Counter((row.kind, row.item_id) for row in await uow.execute(marked))
     for (name, item_id), count in sorted(counts.items()):
-        table = KINDS[name].columns
+        table = KINDS[name].table
         more = {"view_count": table.c.view_count + count, "updated_at": clock.real()}
         await uow.execute(update(table).where(table.c.id == item_id).values(more))
         uow.emit(ItemsChanged(name, (item_id,)))

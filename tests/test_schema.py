@@ -251,7 +251,7 @@ def dangling(field: GraphQLField, column: Column[Any] | None) -> str | None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_managed_content_has_a_proposal_and_an_input_with_its_values(kind: str) -> None:
     """`Revision.proposal` shows what is proposed, typed; `<kind>Save` takes the same."""
-    name = KINDS[kind].table.__name__
+    name = KINDS[kind].model.__name__
     expected = {camel(field) for field in KINDS[kind].values.model_fields}
     for typename in (f"{name}Proposal", f"{name}Input"):
         assert set(contract().type_map[typename].fields) == expected, typename  # type: ignore[attr-defined]

@@ -28,7 +28,7 @@ class Kind:
     """
 
     name: str
-    table: type[Managed]
+    model: type[Managed]
     values: type[Values]
     title: str
     owner: Callable[[UnitOfWork, Viewer, Any, UUID], Awaitable[str]]
@@ -36,8 +36,8 @@ class Kind:
     fixed: frozenset[str] = frozenset()
 
     @property
-    def columns(self) -> Table:
-        return table_of(self.table)
+    def table(self) -> Table:
+        return table_of(self.model)
 
     def parse(self, raw: Mapping[str, Any]) -> Any:
         """The checked values; raises `Refused` with one error per field."""

@@ -41,9 +41,7 @@ async def publish(uow: UnitOfWork, revision: Row) -> None:
         "created_at": clock.real(),
         "view_count": 0,
     }
-    await uow.execute(
-        upsert(kind.columns).values({**row, **new}).on_conflict_do_update(index_elements=["id"], set_=row)
-    )
+    await uow.execute(upsert(kind.table).values({**row, **new}).on_conflict_do_update(index_elements=["id"], set_=row))
     await uow.execute(
         update(REVISION)
         .where(REVISION.c.item_id == revision["item_id"], REVISION.c.state == RevisionState.PUBLISHED)
@@ -119,7 +117,7 @@ async def _switch(
     taken_by_another = live["state"] == PublicationState.OFFLINE and live["offline_by"] != actor.id
     if to is PublicationState.PUBLISHED and taken_by_another and not may_review(actor, live["owner"]):
         raise Refused(Refusal.NOT_YOURS, ["id"])
-    table = kind.columns
+    table = kind.table
     changed = await uow.value(
         update(table)
         .where(table.c.id == item_id, table.c.state != to)

@@ -58,4 +58,4 @@ async def move(
 
 
 async def live_row(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
-    return await uow.one(select(kind.columns).where(kind.columns.c.id == item_id))
+    return await uow.one(select(kind.table).where(kind.table.c.id == item_id))
