@@ -6,7 +6,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from kit.settings import settings
 
-MINIMUM_LENGTH = 8
 CONCURRENT_HASHES = anyio.CapacityLimiter(2)
 
 

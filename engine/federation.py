@@ -14,7 +14,6 @@ from strawberry.federation.schema_directives import Key
 from engine.limits import exceeded
 from kit.errors import ApiError, ErrorCode
 
-Representation = Mapping[str, Any]
 KeySets = Mapping[str, Sequence[Sequence[str]]]
 
 _CHECKED = "esc-checked"

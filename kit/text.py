@@ -65,12 +65,6 @@ def _chinese_number(text: str) -> int:
     return (10 * (_NUMERALS[tens[0]] if tens else 1) if ten else 0) + (_NUMERALS[units[0]] if units else 0)
 
 
-def excerpt(text: str, length: int) -> str:
-    """The beginning of a plain text on one line, at most `length` characters with the `…` that marks the cut."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1].rstrip(" ，。、；：,.;:") + "…"
-
-
 ALLOWED: dict[str, frozenset[str]] = {
     **dict.fromkeys(("p", "br", "h2", "h3", "h4", "strong", "em", "u", "ul", "ol", "li", "blockquote"), frozenset()),
     **dict.fromkeys(("table", "thead", "tbody", "tr"), frozenset()),

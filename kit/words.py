@@ -6,7 +6,7 @@ inside a word: invisible characters and accents (any number), blanks, dashes oth
 tab or the end of a line: in `治疗，效果` and in two cells or two lines nobody reads 疗效. A Latin word or number is
 found only where no further letter or digit touches it: 100% is not in 2100%, best not in bestow.
 
-Offsets count code points, as Python does; `utf16_offset` converts them for browsers, which count UTF-16 units.
+Offsets count code points, as Python does; browsers, which count UTF-16 units, convert them.
 """
 
 import unicodedata
@@ -87,11 +87,6 @@ def _separates(character: str) -> bool:
 def normalise(text: str) -> str:
     """The text as it is compared. Words with the same form are one word; a word whose form is empty is never found."""
     return "".join(map(_folded, text))
-
-
-def utf16_offset(text: str, index: int) -> int:
-    """The offset in UTF-16 code units, JavaScript's way of counting, of a code point's index."""
-    return len(text[:index].encode("utf-16-le", "surrogatepass")) // 2
 
 
 class WordList:

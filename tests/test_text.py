@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from kit.text import (
     ALLOWED,
-    excerpt,
     html_from_text,
     normalise_document_no,
     parse_date,
@@ -231,9 +230,3 @@ def test_plain_text_becomes_paragraphs_and_comes_back() -> None:
 def test_paragraphs_are_already_clean(text: str) -> None:
     html = html_from_text(text.replace("\x00", ""))
     assert sanitise_html(html) == html
-
-
-def test_an_excerpt_is_one_line_no_longer_than_asked() -> None:
-    assert excerpt("为促进中小企业发展，\n制定本条例。", 30) == "为促进中小企业发展， 制定本条例。"
-    assert excerpt("为促进中小企业发展，制定本条例。", 11) == "为促进中小企业发展…"
-    assert excerpt("为促进", 3) == "为促进"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.words import Match, Severity, Word, WordList, normalise, utf16_offset
+from kit.words import Match, Severity, Word, WordList, normalise
 
 
 def listed(*words: str, exceptions: tuple[str, ...] = ()) -> WordList:
@@ -111,11 +111,9 @@ def test_a_character_that_stands_for_several_is_matched_whole_or_not_at_all() ->
     assert found(listed("(株)甲"), "㈱甲") == [(0, 2, "(株)甲")]
 
 
-def test_offsets_count_code_points_and_convert_to_what_javascript_counts() -> None:
+def test_offsets_count_code_points() -> None:
     text = "😊😊最佳"
     assert found(listed("最佳"), text) == [(2, 4, "最佳")]
-    assert [utf16_offset(text, index) for index in (0, 1, 2, 4)] == [0, 2, 4, 6]
-    assert utf16_offset("\ud800a", 2) == 2
 
 
 def test_a_megabyte_is_searched_whatever_it_holds() -> None:
