@@ -16,6 +16,7 @@ from auth.access import allowed
 from auth.viewer import Role, Viewer
 from models.account import Account, AuditEntry, StoreMember
 from models.area import Department, District, Industry, ServiceCategory, Street
+from models.base import table_of
 from models.content import Article
 from models.job import Job, StoredFile
 from models.policy import Policy
@@ -89,8 +90,8 @@ def _in_visible_store(model: type[Product] | type[Article]) -> "Predicate":
     def predicate(viewer: Viewer) -> ColumnElement[bool]:
         if _places_seen(viewer) is None:
             return true()
-        table = model.__table__  # type: ignore[union-attr]
-        store = exists().where(Store.__table__.c.id == table.c.store_id, _managed(Store)(viewer)).correlate(table)  # type: ignore[attr-defined]
+        table = table_of(model)
+        store = exists().where(table_of(Store).c.id == table.c.store_id, _managed(Store)(viewer)).correlate(table)
         outside = col(model.store_id).is_(None) if model is Article else false()
         return own(viewer) & or_(store, outside)
 
@@ -182,8 +183,8 @@ GATES: dict[type[SQLModel], Gate] = {
 
 def visible(model: type[SQLModel], viewer: Viewer, *columns: Any) -> Select[Any]:
     """A select of the model's rows (or of the given columns) that exist for the viewer."""
-    statement = select(*columns) if columns else select(model.__table__)  # type: ignore[attr-defined]
-    return statement.select_from(model.__table__).where(GATES[model].predicate(viewer))  # type: ignore[attr-defined]
+    statement = select(*columns) if columns else select(table_of(model))
+    return statement.select_from(table_of(model)).where(GATES[model].predicate(viewer))
 
 
 def scope_of(model: type[SQLModel], viewer: Viewer) -> str:

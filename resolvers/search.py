@@ -20,7 +20,7 @@ from kit.ids import global_id, parse_global_id
 from kit.names import camel
 from kit.settings import Settings
 from kit.text import normalise_document_no
-from models.base import Labelled
+from models.base import Labelled, table_of
 from models.content import Article
 from models.policy import Policy
 from models.product import Product
@@ -184,7 +184,7 @@ async def _from_titles(info: Info, question: Query) -> Results:
     parts = []
     for kind in question.types or tuple(SearchType):
         model, title = TYPES[kind]
-        table = model.__table__.c  # type: ignore[attr-defined]
+        table = table_of(model).c
         matches = and_(true(), *(table[title].icontains(word, autoescape=True) for word in words))
         if kind is SearchType.POLICY:
             matches |= table.document_no == normalise_document_no(question.text)
