@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import anyio
 from sqlalchemy import insert, select, update
 
 from auth import tokens
@@ -27,6 +28,7 @@ MEMBER = table_of(StoreMember)
 SESSION_LIFETIME = timedelta(days=14)
 FAILURES_PER_ACCOUNT = 5
 FAILURES_PER_ADDRESS = 50
+ATTEMPTS_AT_ONCE = anyio.CapacityLimiter(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +42,29 @@ class SignedIn:
 
 
 async def check_password(username: str, password: str, client_ip: str) -> Row:
-    """The account of a right password. Failures are counted for the account and the address, successes for neither."""
+    """The account of a right password. Failures are counted for the account and the address, successes for neither.
+
+    Few are checked at once, and each asks again when its turn comes: guesses sent together get no more answers.
+    """
     account_key, address_key = f"account:{username.lower()[:100]}", f"address:{client_ip}"
-    for key, limit in ((account_key, FAILURES_PER_ACCOUNT), (address_key, FAILURES_PER_ADDRESS)):
-        if minutes := await throttle.minutes_to_wait(key, limit):
-            raise Refused(Refusal.TOO_MANY_ATTEMPTS, minutes=minutes)
-    account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.username == username))
-    if not await verify_password(account["password_hash"] if account else None, password) or account is None:
-        await throttle.count_failure(account_key)
-        await throttle.count_failure(address_key)
-        raise Refused(Refusal.WRONG_CREDENTIALS, ["password"])
+    await _require_patience(account_key, address_key)
+    async with ATTEMPTS_AT_ONCE:
+        await _require_patience(account_key, address_key)
+        account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.username == username))
+        if not await verify_password(account["password_hash"] if account else None, password) or account is None:
+            await throttle.count_failure(account_key)
+            await throttle.count_failure(address_key)
+            raise Refused(Refusal.WRONG_CREDENTIALS, ["password"])
     await throttle.forget(account_key)
     if not account["enabled"]:
         raise Refused(Refusal.ACCOUNT_DISABLED, ["username"])
     return account
+
+
+async def _require_patience(account_key: str, address_key: str) -> None:
+    for key, limit in ((account_key, FAILURES_PER_ACCOUNT), (address_key, FAILURES_PER_ADDRESS)):
+        if minutes := await throttle.minutes_to_wait(key, limit):
+            raise Refused(Refusal.TOO_MANY_ATTEMPTS, minutes=minutes)
 
 
 async def open_session(uow: UnitOfWork, account: Row) -> SignedIn:

@@ -1,7 +1,9 @@
 """Signing in and out, tokens and who may sign in at all (R-BASE-26, R-ACC-07, R-SEC-02)."""
 
+import asyncio
 import base64
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -124,6 +126,13 @@ async def test_the_sixth_attempt_after_five_failures_waits_even_with_the_right_p
     assert (await sign_in(api, "seller"))["userErrors"] == []
     await bus.redis.delete("esc:failures:account:buyer")
     assert (await sign_in(api))["userErrors"] == []
+
+
+async def test_guesses_at_once_are_held_up_as_those_one_after_another_are(api: Api) -> None:
+    """Two passwords are checked at a time, so the sixth may begin before the fifth has failed, and no more."""
+    told = Counter(await asyncio.gather(*(refusal(api) for _ in range(40))))
+    assert told.keys() == {"WRONG_CREDENTIALS", "TOO_MANY_ATTEMPTS"}
+    assert told["WRONG_CREDENTIALS"] in {5, 6}
 
 
 async def test_a_success_forgets_the_failures_before_it(api: Api) -> None:
