@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -19,10 +20,11 @@ from kit.db import database, fetch, fetch_value
 from models.account import AuditEntry
 from models.events import ReviewQueueChanged
 from models.publishing import Revision, Visit
-from services import visits
+from services import publishing, visits
 from services.account import ACCOUNT
+from services.policy import POLICY
 from services.uow import unit_of_work
-from tests.conftest import Answer, Api
+from tests.conftest import Answer, Api, account
 from tests.storefront import OFFLINE, REVIEW, SUBMIT, publish, save, save_of
 from tests.test_policy import values
 
@@ -32,6 +34,8 @@ REPUBLISH = """mutation Republish($input: ItemRepublishInput!) { itemRepublish(i
   item { state } userErrors { code field } } }"""
 OPENED = """mutation Opened($input: ItemOpenedInput!) { itemOpened(input: $input) {
   counted userErrors { code field } } }"""
+WORD = """mutation Word($input: SensitiveWordSaveInput!) { sensitiveWordSave(input: $input) {
+  word { id } userErrors { code field } } }"""
 CLOCK = "mutation Clock($input: ClockSetInput!) { clockSet(input: $input) { now userErrors { code field } } }"
 PUBLIC = "query Public($id: ID!) { policy(id: $id) { title revisionNo viewCount } }"
 ONE = """query One($id: ID!) { revision(id: $id) {
@@ -269,6 +273,24 @@ async def test_a_draft_that_was_changed_meanwhile_is_not_overwritten(api: Api) -
     assert late == [("CHANGED_MEANWHILE", ["id"])]
     title = await api("query($id: ID!) { revision(id: $id) { title } }", viewer="department", id=revision["id"])
     assert title == {"revision": {"title": "我的修改"}}
+
+
+def rewritten(revision: Answer, body: str) -> tuple[UUID, dict[str, Any]]:
+    """The item, and the values of a policy as the API hands them on."""
+    plain = {"title": "改写", "issuers": ["市"], "level": "MUNICIPAL", "kind": "NORMATIVE", "department_code": "SHEITC"}
+    return UUID(revision["itemId"].partition("_")[2]), {**plain, "body": body}
+
+
+async def test_a_draft_that_is_rewritten_while_it_is_submitted_is_checked_as_it_was_rewritten(api: Api) -> None:
+    """Words are looked for in what reviewers will see, not in what stood there a moment before (R-ADM-04)."""
+    word = {"word": "绝密暗号", "category": "测试", "severity": "BLOCK"}
+    assert await act(api, WORD, "admin", **word) == []
+    revision = await draft(api)
+    async with unit_of_work() as uow:
+        await publishing.save(uow, await account("department"), POLICY, *rewritten(revision, "<p>绝密暗号</p>"))
+        submitting = asyncio.create_task(submit(api, revision))
+        await asyncio.sleep(0.3)
+    assert await submitting == [("SENSITIVE_WORDS", ["values", "body"])]
 
 
 async def test_what_is_taken_offline_is_gone_for_the_public_and_comes_back(api: Api) -> None:

@@ -240,7 +240,8 @@ async def _open(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
 
 
 async def _mine(uow: UnitOfWork, author: Viewer, revision_id: UUID) -> Row:
-    revision = await uow.one(select(REVISION).where(REVISION.c.id == revision_id))
+    """Held to the end of the transaction, so that nobody rewrites a draft while its words are checked."""
+    revision = await uow.one(select(REVISION).where(REVISION.c.id == revision_id).with_for_update())
     if revision is None or not _theirs(author, revision):
         raise Refused(Refusal.NOT_FOUND, ["id"])
     return revision
