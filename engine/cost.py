@@ -3,6 +3,7 @@
 A field costs its `metadata["cost"]`; without one a leaf is free and an object costs 1. A list multiplies what is
 selected below it: by `first` or `last` where the field has such an argument (on a connection they count for the lists
 directly below), else by `metadata["size"]`, which is a number or the name of an argument, else by `Limits.list_size`.
+An item costs at least 1, however little is selected of it: rows of leaves take time too.
 """
 
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ class Costing:
         if not _is_list(field):
             return own + self.of(node.selection_set, inner, self._size(field, node) if paged else None)
         size = self._size(field, node) if paged or page is None else page
-        return own + size * self.of(node.selection_set, inner)
+        return own + size * max(1, self.of(node.selection_set, inner))
 
     def _size(self, field: GraphQLField, node: FieldNode) -> int:
         declared = metadata(field).get("size", self._list_size)

@@ -190,7 +190,8 @@ def costing(cost: int) -> Limits:
     [
         ("{ echo }", 0),
         ("{ product { id name } }", 1),
-        ("{ product { id related { id } } }", 1 + 5),  # what `related` costs is declared
+        ("{ product { id related { id } } }", 1 + 5 + 10 * 1),  # what `related` costs is declared
+        ("{ products(first: 7) { nodes { id name } } }", 1 + 1 + 7 * 1),  # a row of leaves is not free
         ("{ best { parent { id } } }", 1 + 3 * 1),  # a declared size
         ("{ byIds(ids: [1, 2, 3, 4]) { parent { id } } }", 1 + 4 * 1),  # a size named by an argument
         ("{ product { related { parent { id } } } }", 1 + 5 + 10 * 1),  # the assumed size
