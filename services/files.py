@@ -72,8 +72,8 @@ async def keep(uow: UnitOfWork, viewer: Viewer, name: str, content: bytes | Path
 
 
 async def by_key(key: str) -> Row | None:
-    """A file by the key in its address, which is its permission."""
-    return await fetch_one(select(FILE).where(FILE.c.key == key))
+    """A file by the key in its address, which is its permission. PostgreSQL holds no text with U+0000."""
+    return None if "\0" in key else await fetch_one(select(FILE).where(FILE.c.key == key))
 
 
 async def owned(viewer: Viewer, file_id: UUID) -> Row:

@@ -242,3 +242,16 @@ async def test_all_real_policies_are_imported_once(api: Api) -> None:
     again = await imported(content, publish=True)
     assert (again.created, again.changed, again.unchanged) == (0, 0, 408)
     assert await count(Policy) == 408
+
+
+async def test_no_name_or_range_that_a_client_makes_up_breaks_a_file(api: Api) -> None:
+    """Neither U+0000 nor marks of direction are kept in a name; ranges that mean nothing are passed over (RFC 9110)."""
+    kept = await upload(api, b"0123456789", "a\0\r\n\u202efdp.txt")
+    assert (kept["status"], kept["name"]) == (201, "afdp.txt")
+    for span in ("bytes=5-2", "bytes=10-", "bytes=-", f"bytes={'9' * 5000}-", "bytes=0-1,3-4", "lines=0-1"):
+        response = await api.client.get(kept["url"], headers={"range": span})
+        assert (response.status_code, response.content) == (200, b"0123456789")
+    response = await api.client.get(kept["url"], headers={"range": "bytes=2-4"})
+    assert (response.status_code, response.content) == (206, b"234")
+    assert response.headers["content-range"] == "bytes 2-4/10"
+    assert (await api.client.get("/files/a%00b")).status_code == 404
