@@ -26,7 +26,7 @@ from resolvers.product import P, ProductOrder
 from resolvers.publishing import save
 from services.store import STORE, STORES
 
-S = STORE.c
+S = STORES.c
 
 
 class StoreOrder(Labelled):
@@ -107,7 +107,7 @@ async def policies(
 
     A filter on the one policy library, never a second copy (R-STO-11, R-STO-31).
     """
-    flagship = STORE.alias("flagship").c
+    flagship = STORES.alias("flagship").c
     table = policy_reads.P
     issued = (flagship.kind == StoreKind.DEPARTMENT) & (flagship.department_code == table.department_code)
     named = (flagship.kind == StoreKind.DISTRICT) & (flagship.district_code == any_(table.districts))
@@ -130,7 +130,7 @@ async def subordinate_products(
 
     Empty for other kinds of store (R-STO-13, R-STO-14).
     """
-    flagship, unit = STORE.alias("flagship").c, STORE.alias("unit").c
+    flagship, unit = STORES.alias("flagship").c, STORES.alias("unit").c
     above = (flagship.kind == StoreKind.DEPARTMENT) & (flagship.department_code == unit.parent_department_code)
     statement = (
         visible(Product, viewer, *P, flagship.id.label("flagship_id"))
@@ -143,4 +143,4 @@ async def subordinate_products(
 
 async def store_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
     """Writes the open draft of a store, or begins a new one (店铺装修). The public sees it after review."""
-    return await save(info, STORES, values, **draft)
+    return await save(info, STORE, values, **draft)

@@ -11,7 +11,7 @@ from models.content import Article, ArticleValues
 from models.refusals import Refusal
 from models.store import COLUMNS, StoreColumn, StoreKind
 from services import publishing
-from services.store import STORE, owner_of
+from services.store import STORES, owner_of
 from services.uow import UnitOfWork
 
 
@@ -28,11 +28,11 @@ async def _check(uow: UnitOfWork, values: ArticleValues, _article_id: UUID) -> N
     """The store's kind must have the column, the platform has news only, and a store spoken of must exist."""
     offered: tuple[StoreColumn, ...] = (StoreColumn.NEWS,)
     if values.store_id is not None:
-        kind = await uow.value(select(STORE.c.kind).where(STORE.c.id == values.store_id))
+        kind = await uow.value(select(STORES.c.kind).where(STORES.c.id == values.store_id))
         offered = COLUMNS[StoreKind[kind]]
     if values.column not in offered:
         raise Refused(Refusal.COLUMN_NOT_OFFERED, ["values", "column"])
-    linked = select(STORE.c.id).where(STORE.c.id == values.linked_store_id)
+    linked = select(STORES.c.id).where(STORES.c.id == values.linked_store_id)
     if values.linked_store_id is not None and await uow.value(linked) is None:
         raise Refused(Refusal.NOT_FOUND, ["values", "linked_store_id"])
 

@@ -24,6 +24,7 @@ REVISION = table_of(Revision)
 async def begin(
     uow: UnitOfWork, kind: Kind, item_id: UUID, owner: str, author: Viewer, stored: Mapping[str, Any]
 ) -> UUID:
+    """A new revision under the item's next number. Of two at once the constraints of `revision` let one through."""
     number = select(func.coalesce(func.max(REVISION.c.no), 0) + 1).where(REVISION.c.item_id == item_id)
     row = Revision(
         kind=kind.name,
@@ -43,7 +44,7 @@ async def begin(
 async def move(
     uow: UnitOfWork, revision: Row, expected: tuple[RevisionState, ...], refusal: Refusal, **changes: Any
 ) -> None:
-    """The one place where a state changes: the condition on the old state decides races."""
+    """Changes an open revision's state; the condition on the old state decides races, and the loser gets `refusal`."""
     changed = await uow.value(
         update(REVISION)
         .where(REVISION.c.id == revision["id"], REVISION.c.state.in_(expected))
