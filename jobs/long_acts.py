@@ -1,8 +1,9 @@
 """Does the long acts that users asked for. Each writes in one transaction and tells its progress beside it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,19 +12,24 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
+from auth.viewer import Viewer
 from jobs import outages
 from kit.bus import bus
 from kit.db import Row, fetch_one
 from kit.errors import Refused
+from kit.excel import BadFile, Column
 from models import topics
 from models.job import JobState
 from models.refusals import Refusal
-from services import files, job
+from services import files, job, words
 from services.account import ACCOUNT, viewer_of
+from services.imports import Report, problems_csv
 from services.policy import files as policy_files
+from services.policy.records import COLUMNS as POLICY_COLUMNS
 from services.uow import Act, UnitOfWork, unit_of_work
 
 Progress = Callable[[int, int], Awaitable[None]]
+Rows = Sequence[tuple[int, Mapping[str, Any]]]
 TURN = anyio.Lock()
 
 log = structlog.get_logger()
@@ -62,8 +68,8 @@ async def _act(row: Row) -> None:
         return
     except Refused as refused:
         first = refused.all[0]
-        words = first.code.zh.format_map(first.params), first.code.en.format_map(first.params)  # type: ignore[attr-defined]
-        await _failed(row, *words)
+        texts = first.code.zh.format_map(first.params), first.code.en.format_map(first.params)  # type: ignore[attr-defined]
+        await _failed(row, *texts)
     except Exception as error:
         if outages.away(error):
             raise
@@ -82,23 +88,33 @@ async def _done(uow: UnitOfWork, row: Row, **outcome: Any) -> None:
         raise CancelledByUser
 
 
-async def _import_policies(row: Row, progress: Progress) -> None:
-    """A file of policies becomes drafts of whoever asked (R-POL-02)."""
+@dataclass(frozen=True, slots=True)
+class Import:
+    """How a kind of file is imported: `write` tells its progress in rows and reports what became of each."""
+
+    action: str
+    columns: Sequence[Column]
+    read: Callable[[str, bytes], Rows]
+    write: Callable[[UnitOfWork, Viewer, Rows, Callable[[int], Awaitable[None]]], Awaitable[Report]]
+
+
+async def _import(what: Import, row: Row, progress: Progress) -> None:
+    """Writes the rows of the job's file, and a file of what was wrong with some of them (R-POL-02, R-ADM-03)."""
     account = await fetch_one(select(ACCOUNT).where(ACCOUNT.c.id == row["account_id"]))
     file = await files.by_key(row["task"]["file_key"])
     if account is None or file is None:
         raise Refused(Refusal.NOT_FOUND, ["file_id"])
     viewer = await viewer_of(account)
     try:
-        rows = policy_files.read(file["name"], await files.store().get(file["key"]))
-    except policy_files.BadFile as error:
+        rows = what.read(file["name"], await files.store().get(file["key"]))
+    except BadFile as error:
         raise Refused(Refusal.BAD_FILE, ["file_id"], zh=error.message_zh, en=error.message_en) from error
     await progress(0, len(rows))
-    async with unit_of_work(Act(viewer, "policyImport")) as uow:
-        report = await policy_files.import_policies(uow, viewer, rows, progress=lambda done: progress(done, len(rows)))
+    async with unit_of_work(Act(viewer, what.action)) as uow:
+        report = await what.write(uow, viewer, rows, lambda done: progress(done, len(rows)))
         problems = None
         if report.errors or report.warnings:
-            content = policy_files.problems_csv(report).encode("utf-8-sig")
+            content = problems_csv(report, what.columns).encode("utf-8-sig")
             kept = await files.keep(uow, viewer, f"{file['name']}.errors.csv", content, "text/csv", len(content))
             problems = kept["key"]
         counts = {name: count for name, count in asdict(report).items() if isinstance(count, int)}
@@ -112,4 +128,19 @@ async def _import_policies(row: Row, progress: Progress) -> None:
         )
 
 
-ACTS: dict[str, Callable[[Row, Progress], Awaitable[None]]] = {"policy_import": _import_policies}
+POLICIES = Import(
+    "policyImport",
+    POLICY_COLUMNS,
+    policy_files.read,
+    lambda uow, viewer, rows, progress: policy_files.import_policies(uow, viewer, rows, progress=progress),
+)
+WORDS = Import(
+    "sensitiveWordImport",
+    words.COLUMNS,
+    words.read_words,
+    lambda uow, _viewer, rows, progress: words.import_words(uow, rows, progress=progress),
+)
+ACTS: dict[str, Callable[[Row, Progress], Awaitable[None]]] = {
+    "policy_import": partial(_import, POLICIES),
+    "sensitive_word_import": partial(_import, WORDS),
+}

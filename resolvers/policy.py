@@ -12,20 +12,18 @@ from strawberry import argument as about
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit import clock
-from kit.errors import Refused
 from kit.ids import parse_global_id
 from kit.text import normalise_document_no
-from models.base import Labelled
+from models.base import Labelled, table_of
 from models.policy import Policy, PolicyKind
-from models.refusals import Refusal
-from resolvers.context import Info, write
+from resolvers.context import Info
 from resolvers.filters import Filters, at_least, one_of, overlaps, text_in, where
+from resolvers.job import import_file
 from resolvers.paging import Order, Page, Window, page, pages
 from resolvers.publishing import save
-from services import files, job
 from services.policy import POLICY, dictionary
 
-P = Policy.__table__.c  # type: ignore[attr-defined]
+P = table_of(Policy).c
 END_OF_TIME = date(9999, 12, 31)
 
 
@@ -142,11 +140,4 @@ async def policy_save(info: Info, values: Mapping[str, Any], **draft: Any) -> An
 
 async def policy_import(info: Info, file_id: str) -> Any:
     """Imports an uploaded file of policies as drafts; follow it by `jobProgress` (导入政策)."""
-    kind, key = parse_global_id(file_id) or ("", None)
-    if key is None or kind != "file":
-        raise Refused(Refusal.NOT_FOUND, ["file_id"])
-    viewer = info.context.viewer
-    file = await files.owned(viewer, key)
-    async with write(info) as uow:
-        job_id = await job.queue(uow, viewer, "policy_import", {"file_key": file["key"], "name": file["name"]})
-    return await info.context.load.job.load(job_id)
+    return await import_file(info, "policy_import", file_id)

@@ -20,10 +20,11 @@ from models.refusals import Refusal, texts_of
 from services import files
 from services.policy.records import COLUMNS as POLICY_COLUMNS
 from services.uow import Act, unit_of_work
+from services.words import COLUMNS as WORD_COLUMNS
 
 SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 SNIFFED_BYTES = 16
-TEMPLATES = {"policies": POLICY_COLUMNS}
+TEMPLATES = {"policies": POLICY_COLUMNS, "words": WORD_COLUMNS}
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{0,15})", re.ASCII)
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and marks of direction, by which `fdp.exe` is shown as `exe.pdf`."""

@@ -14,6 +14,7 @@ from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
 from resolvers.context import Info, write
 from resolvers.filters import Filters, one_of, text_in, where
+from resolvers.job import import_file
 from resolvers.paging import Order, Page, Window, page
 from services import words
 
@@ -57,6 +58,11 @@ async def sensitive_word_save(info: Info, id: str | None = None, **values: Any) 
     async with write(info) as uow:
         key = await words.save_word(uow, target, values)
     return await info.context.load.sensitive_word.load(key)
+
+
+async def sensitive_word_import(info: Info, file_id: str) -> Any:
+    """Adds the words of an uploaded file and changes those that are there; follow it by `jobProgress` (导入敏感字)."""
+    return await import_file(info, "sensitive_word_import", file_id)
 
 
 async def sensitive_word_delete(info: Info, id: str) -> ID:

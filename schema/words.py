@@ -10,6 +10,7 @@ from resolvers import words as resolvers
 from resolvers.loaders import Loaders
 from schema.acts import mutation
 from schema.base import ID, Connection, Node, connection, entity
+from schema.job import Job
 from schema.values import values_input
 
 
@@ -60,6 +61,15 @@ class SensitiveWordSaveInput:
 
 
 @strawberry.input
+class SensitiveWordImportInput:
+    """Which uploaded file of words to import (导入敏感字)."""
+
+    file_id: ID = strawberry.field(
+        description="The file, .xlsx by the template /templates/words.xlsx, from POST /files (文件)"
+    )
+
+
+@strawberry.input
 class SensitiveWordDeleteInput:
     """Which word to take out (删除敏感字)."""
 
@@ -94,6 +104,9 @@ class Query:
 class Mutation:
     sensitive_word_save = mutation(
         resolvers.sensitive_word_save, SensitiveWordSaveInput, access="words.write", word=SensitiveWord
+    )
+    sensitive_word_import = mutation(
+        resolvers.sensitive_word_import, SensitiveWordImportInput, access="words.write", job=Job
     )
     sensitive_word_delete = mutation(
         resolvers.sensitive_word_delete, SensitiveWordDeleteInput, access="words.write", deleted_id=ID

@@ -81,7 +81,7 @@ def test_every_domain_that_is_written_has_its_rules_under_the_same_name() -> Non
         domain for domain in domains("schema") if "mutation(" in (ROOT / "schema" / f"{domain}.py").read_text("utf-8")
     }
     assert mutating - {"publishing"} <= domains("services")
-    assert domains("services") - domains("schema") == {"demo", "files", "moderation", "reference", "visits"}
+    assert domains("services") - domains("schema") == {"demo", "files", "imports", "moderation", "reference", "visits"}
 
 
 def test_what_is_searched_has_a_document_shape_under_its_domain_name() -> None:

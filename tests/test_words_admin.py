@@ -5,8 +5,11 @@ from typing import Any
 from sqlalchemy import select
 
 from kit.db import database, fetch_one
+from kit.excel import read_rows, write_rows
 from models.account import AuditEntry
-from tests.conftest import Answer, Api, account
+from services.words import COLUMNS
+from tests.conftest import Answer, Api, Settle, account
+from tests.test_policy_import import JOB, upload
 
 SAVE = """mutation Save($input: SensitiveWordSaveInput!) { sensitiveWordSave(input: $input) {
   word { id word category severity suggestion enabled } userErrors { code field } } }"""
@@ -19,6 +22,8 @@ DELETE_EXCEPTION = """mutation Delete($input: SensitiveExceptionDeleteInput!) {
   deletedId userErrors { code field } } }"""
 LIBRARY = """query Library($filter: SensitiveWordFilter) { sensitiveWordLibrary(filter: $filter, first: 100) {
   totalCount nodes { word } } }"""
+IMPORT = """mutation Import($input: SensitiveWordImportInput!) {
+  sensitiveWordImport(input: $input) { job { id state } userErrors { code field } } }"""
 GUARANTEE = {"word": "包过", "category": "承诺", "severity": "BLOCK", "suggestion": "协助申报"}
 
 
@@ -176,3 +181,66 @@ async def test_each_change_is_audited(api: Api) -> None:
             [word["id"]],
             details,
         )
+
+
+async def imported(api: Api, settle: Settle, content: bytes) -> Answer:
+    """The job that imported the file, at its end."""
+    sent = await upload(api, content, "敏感字.xlsx")
+    queued = (await api(IMPORT, viewer="admin", input={"fileId": sent["id"]}))["sensitiveWordImport"]
+    assert (queued["job"]["state"], queued["userErrors"]) == ("QUEUED", [])
+    await settle()
+    job: Answer = (await api(JOB, viewer="admin", id=queued["job"]["id"]))["job"]
+    return job
+
+
+async def test_words_are_imported_from_excel_and_bad_rows_reported(api: Api, settle: Settle) -> None:
+    """R-ADM-03: good rows are written, a word that is there is changed, each bad row is named with its reason."""
+    await save(api, word="稳过", severity="WARN")
+    content = write_rows(
+        COLUMNS,
+        [
+            {"word": "包过", "category": "承诺", "severity": "禁止发布", "suggestion": "协助申报"},
+            {"word": "稳过", "category": "承诺", "severity": "BLOCK", "enabled": "是"},
+            {"word": "祖传门路", "category": "承诺", "severity": "需确认", "enabled": "否"},
+            {"word": "必中", "category": "承诺", "severity": "严重"},
+            {"word": "·", "category": "承诺", "severity": "WARN"},
+            {"word": "包过", "category": "承诺", "severity": "WARN"},
+            {"category": "承诺", "severity": "WARN", "word": "必得", "enabled": "也许"},
+        ],
+    )
+    job = await imported(api, settle, content)
+    assert (job["state"], job["total"], job["done"], job["failed"], job["message"]) == ("DONE", 7, 7, 4, "")
+    assert job["result"] == {"created": 2, "changed": 1, "unchanged": 0, "warnings": 0}
+    problems = (await api.client.get(job["problemsUrl"])).text.splitlines()
+    assert [line.split(",")[:2] for line in problems[1:]] == [
+        ["5", "级别 severity"],
+        ["6", "敏感字 word"],
+        ["7", "敏感字 word"],
+        ["8", "启用 enabled"],
+    ]
+    assert "与第 2 行是同一敏感字,is the same word as row 2" in problems[3]
+    assert await found(api, "包过,稳过,祖传门路") == ["包过", "稳过"]
+    assert await words(api, enabled=False) == ["祖传门路"]
+    audited = "{ auditEntries(first: 1) { nodes { action targets } } }"
+    (entry,) = (await api(audited, viewer="admin"))["auditEntries"]["nodes"]
+    assert (entry["action"], len(entry["targets"])) == ("sensitiveWordImport", 3)
+    again = await imported(api, settle, content)
+    assert again["result"] == {"created": 0, "changed": 0, "unchanged": 3, "warnings": 0}
+
+
+async def test_the_template_for_words_is_downloaded_and_filled_in(api: Api, settle: Settle) -> None:
+    response = await api.client.get("/templates/words.xlsx")
+    assert response.headers["content-disposition"] == "attachment; filename=words.xlsx"
+    assert list(read_rows(response.content, COLUMNS)) == []
+    job = await imported(api, settle, response.content)
+    assert (job["state"], job["total"], job["problemsUrl"]) == ("DONE", 0, None)
+    broken = await imported(api, settle, b"PK\x03\x04 and no more")
+    assert (broken["state"], broken["message"]) == ("FAILED", "文件无法读取：文件不是 .xlsx 格式")
+
+
+async def test_words_are_imported_by_those_who_keep_the_library_from_files_of_their_own(api: Api) -> None:
+    sent = await upload(api, b"PK\x03\x04", "w.xlsx", viewer="seller")
+    for_seller = await api.raw(IMPORT, viewer="seller", input={"fileId": sent["id"]})
+    assert for_seller["errors"][0]["extensions"]["code"] == "ACCESS_DENIED"
+    for file in (sent["id"], "junk"):
+        assert await api.refusals(IMPORT, viewer="admin", input={"fileId": file}) == [("NOT_FOUND", ["fileId"])]

@@ -1,19 +1,17 @@
 """Files of policies: what form they have, what their rows say, and the list of what was wrong with them (R-POL-02)."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from kit.excel import BadFile, read_rows
-from services.policy.importing import Report, import_policies
+from services import imports
+from services.imports import Report
+from services.policy.importing import import_policies
 from services.policy.records import COLUMNS, from_cells, from_record
 
 __all__ = ["BadFile", "Report", "import_policies", "problems_csv", "read"]
-
-_TITLES = {column.key: column.title_zh for column in COLUMNS}
 
 
 def read(name: str, content: bytes) -> Sequence[tuple[int, Mapping[str, Any]]]:
@@ -42,11 +40,4 @@ def _record(number: int, line: bytes) -> Mapping[str, Any]:
 
 def problems_csv(report: Report) -> str:
     """The problems as a table: row, column, grade, reason."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["行 row", "列 column", "级别 grade", "原因", "reason"])
-    for grade, problems in (("错误 error", report.errors), ("提示 warning", report.warnings)):
-        for problem in problems:
-            title = _TITLES.get(problem.column, "")
-            writer.writerow([problem.row, f"{title} {problem.column}".strip(), grade, problem.zh, problem.en])
-    return out.getvalue()
+    return imports.problems_csv(report, COLUMNS)

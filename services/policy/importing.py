@@ -11,17 +11,16 @@ from uuid import UUID
 
 from pydantic import ValidationError
 from sqlalchemy import func, or_, select, union_all
-from sqlalchemy import literal as sql_literal
 
 from auth.viewer import Viewer
 from kit.errors import Refused
 from kit.ids import uuid7
-from kit.validation import explain
 from models.base import table_of
 from models.policy import Policy, PolicyValues
 from models.publishing import OPEN_STATES, Revision
 from models.refusals import texts_of
 from services import publishing
+from services.imports import Problem, Report, problems_of
 from services.policy import POLICY
 from services.uow import UnitOfWork
 
@@ -31,31 +30,6 @@ CHUNK = 100
 
 Key = tuple[str, str | None, str | None]
 Progress = Callable[[int], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with a row: `column` is the field's name in the data dictionary."""
-
-    row: int
-    column: str
-    zh: str
-    en: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What an import did. `unchanged` rows were there already, word for word."""
-
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    errors: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        return self.created + self.changed + self.unchanged + len({problem.row for problem in self.errors})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +90,7 @@ def _parse(report: Report, number: int, raw: Mapping[str, Any]) -> PolicyValues 
     try:
         return PolicyValues.model_validate(raw)
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            zh, en = explain(problem)
-            report.errors.append(Problem(number, ".".join(str(part) for part in problem["loc"]) or "*", zh, en))
+        report.errors.extend(problems_of(number, error))
         return None
 
 
@@ -161,6 +133,10 @@ async def _one(
         report.changed += 1
         return
     report.created += 1
+    _warn_of_alike(report, number, values, known)
+
+
+def _warn_of_alike(report: Report, number: int, values: PolicyValues, known: "_Index") -> None:
     for column, resembling in (("title", known.titles), ("document_no", known.numbers)):
         value = getattr(values, column)
         if value and value in resembling:
@@ -183,20 +159,20 @@ class _Index:
     numbers: set[str] = field(default_factory=set)
 
 
-async def _known(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> _Index:
-    """Published policies and open drafts with the sources, titles or 文号 of the rows; an open draft counts first."""
+async def _resembling(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> list[UUID]:
+    """Ids of published policies and of open drafts with the sources, titles or 文号 of the rows; some come twice."""
     sources = [values.source_id for values in rows if values.source_id]
     titles = [values.title for values in rows]
     numbers = [values.document_no for values in rows if values.document_no]
     draft = REVISIONS.c["values"]
-    alike = select(POLICIES.c.id.label("item_id"), sql_literal(0).label("rank")).where(
+    alike = select(POLICIES.c.id.label("item_id")).where(
         or_(
             POLICIES.c.source_id == func.any(sources),
             POLICIES.c.title == func.any(titles),
             POLICIES.c.document_no == func.any(numbers),
         )
     )
-    drafted = select(REVISIONS.c.item_id, sql_literal(1)).where(
+    drafted = select(REVISIONS.c.item_id).where(
         REVISIONS.c.kind == POLICY.name,
         REVISIONS.c.state.in_(OPEN_STATES),
         or_(
@@ -205,8 +181,13 @@ async def _known(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> _Index:
             draft["document_no"].astext == func.any(numbers),
         ),
     )
+    return [row.item_id for row in await uow.execute(union_all(alike, drafted))]
+
+
+async def _known(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> _Index:
+    """What resembles the rows, as it is to be compared: an open draft counts before what is published."""
     index = _Index()
-    found = [row.item_id for row in await uow.execute(union_all(alike, drafted))]
+    found = await _resembling(uow, rows)
     live = {
         row["id"]: row
         for row in (await uow.execute(select(POLICIES).where(POLICIES.c.id == func.any(found)))).mappings()
