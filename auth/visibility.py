@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, true
+from sqlalchemy import ARRAY, ColumnElement, Select, String, any_, exists, literal, or_, select, true
 from sqlalchemy.sql import false
+from sqlalchemy.sql.elements import SQLCoreOperations
 from sqlmodel import SQLModel, col
 
 from auth.access import allowed
@@ -72,13 +73,18 @@ def _places_seen(viewer: Viewer) -> frozenset[str] | None:
     return None if reviewed is None else reviewed | workplaces(viewer)
 
 
+def _one_of(owner: SQLCoreOperations[str], places: frozenset[str]) -> ColumnElement[bool]:
+    """By an array, since the text of `IN (…)` changes with the number of places and would be compiled each time."""
+    return owner == any_(literal(sorted(places), ARRAY(String)))
+
+
 def _managed(model: type[Managed]) -> "Predicate":
     def predicate(viewer: Viewer) -> ColumnElement[bool]:
         places = _places_seen(viewer)
         if places is None:
             return true()
         published = col(model.state) == PublicationState.PUBLISHED
-        return or_(published, col(model.owner).in_(sorted(places))) if places else published
+        return or_(published, _one_of(col(model.owner), places)) if places else published
 
     return predicate
 
@@ -104,7 +110,7 @@ def _revision(viewer: Viewer) -> ColumnElement[bool]:
     places = _places_seen(viewer)
     if places is None:
         return true()
-    return or_(col(Revision.author_id) == viewer.id, col(Revision.owner).in_(sorted(places)))
+    return or_(col(Revision.author_id) == viewer.id, _one_of(col(Revision.owner), places))
 
 
 def _word_keepers(viewer: Viewer) -> ColumnElement[bool]:

@@ -5,7 +5,9 @@ on it: no SET, LISTEN, temporary table or session lock. Reads are SQLAlchemy Cor
 fetched with asyncpg; a row is an `asyncpg.Record`, read by name.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import asyncpg
@@ -13,14 +15,16 @@ import orjson
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.elements import BindParameter, ClauseElement
 
 from kit import metrics
 from kit.settings import Settings
 
 DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 STATEMENT_TIMEOUT_MS = 15_000
+COMPILED_STATEMENTS = 500
 
 Observer = Callable[[str], None]
 observers: list[Observer] = []
@@ -57,6 +61,7 @@ class Database:
             pool_size=settings.write_pool_size,
             max_overflow=5,
             pool_pre_ping=True,
+            hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
         )
@@ -103,21 +108,85 @@ async def _no_reset(_connection: Any) -> None:
     """Saves one round trip per read; safe since the read pool holds no session state."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A text, and for each of its `$n` which bound value of the statement it takes and how that type is sent."""
+
+    text: str
+    binds: tuple[tuple[int, Callable[[Any], Any] | None], ...]
+
+    def arguments(self, values: Sequence[BindParameter[Any]]) -> list[Any]:
+        return [
+            process(values[index].effective_value) if process else values[index].effective_value
+            for index, process in self.binds
+        ]
+
+
+_compiled: OrderedDict[tuple[Any, ...], _Compiled] = OrderedDict()
+
+
 def compile_sql(statement: Executable) -> tuple[str, list[Any]]:
-    """The statement's text with `$1…` and its arguments in that order, as asyncpg wants them."""
+    """The statement's text with `$1…` and its arguments in that order, as asyncpg wants them.
+
+    Compiling costs more than most queries, so the text is kept by SQLAlchemy's cache key: all of a statement but its
+    values, which are always those of the statement at hand.
+    """
     if not isinstance(statement, ClauseElement):
         raise TypeError(f"not a SQL statement: {statement!r}")
-    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    key = statement._generate_cache_key()  # noqa: SLF001 - what SQLAlchemy's own cache goes by
+    if key is None or key.params:
+        return _values(_compile(statement, None))
+    kept = _compiled.get(key.key)
+    if kept is None:
+        compiled = _compile(statement, key)
+        kept = _reusable(compiled, key)
+        if kept is None:
+            return _values(compiled)
+        _compiled[key.key] = kept
+        if len(_compiled) > COMPILED_STATEMENTS:
+            _compiled.popitem(last=False)
+    else:
+        _compiled.move_to_end(key.key)
+    return kept.text, kept.arguments(key.bindparams)
+
+
+def _compile(statement: ClauseElement, key: CacheKey | None) -> SQLCompiler:
+    compiled = statement._compiler(  # noqa: SLF001 - `compile` would drop the key
+        DIALECT, cache_key=key, compile_kwargs={"render_postcompile": True}
+    )
     if not isinstance(compiled, SQLCompiler):
         raise TypeError(f"not a query: {statement!r}")
+    return compiled
+
+
+def _values(compiled: SQLCompiler) -> tuple[str, list[Any]]:
+    """What a statement that is compiled anew each time sends."""
     parameters = compiled.params
-    processors = compiled._bind_processors  # noqa: SLF001 - the only place that knows how a type is sent
-    arguments = []
-    for name in compiled.positiontup or ():
-        value = parameters[name]
-        process = processors.get(name)
-        arguments.append(process(value) if callable(process) else value)
-    return compiled.string, arguments
+    return compiled.string, [
+        process(parameters[name]) if (process := _processor(compiled, name)) else parameters[name]
+        for name in compiled.positiontup or ()
+    ]
+
+
+def _reusable(compiled: SQLCompiler, key: CacheKey) -> _Compiled | None:
+    """None where the text depends on values, as that of `IN (…)` does, or it is not plain which value is whose."""
+    match = compiled._cache_key_bind_match  # noqa: SLF001 - which binds the compiler made of which of the key's
+    distinct = len({bind.key for bind in key.bindparams}) == len(key.bindparams)
+    if compiled.post_compile_params or compiled.literal_execute_params or match is None or not distinct:
+        return None
+    bound = match[0]
+    source = {bind: index for index, each in enumerate(key.bindparams) for bind in bound.get(each, ())}
+    names = compiled.positiontup or ()
+    if any(compiled.binds[name] not in source for name in names):
+        return None
+    return _Compiled(
+        compiled.string, tuple((source[compiled.binds[name]], _processor(compiled, name)) for name in names)
+    )
+
+
+def _processor(compiled: SQLCompiler, name: str) -> Callable[[Any], Any] | None:
+    process = compiled._bind_processors.get(name)  # noqa: SLF001 - the only place that knows how a type is sent
+    return process if callable(process) else None
 
 
 async def fetch(statement: Executable) -> Sequence[asyncpg.Record]:
