@@ -508,3 +508,11 @@ async def test_a_connection_that_is_killed_before_the_commit_leaves_nothing_half
         uow.emit(ReviewQueueChanged())
         uow.emit(ReviewQueueChanged())
     assert await waiting() == 1
+
+
+async def test_a_failing_statement_does_not_tell_the_log_what_it_carried(database: str) -> None:
+    """Its text may be a person's name or a draft: the log has the statement only (个人信息保护法, article 51)."""
+    with pytest.raises(DBAPIError) as failed:
+        async with unit_of_work() as uow:
+            await uow.execute(text("SELECT 1 / (length(CAST(:note AS text)) - 2)"), {"note": "张三"})
+    assert "张三" not in str(failed.value)
