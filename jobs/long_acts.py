@@ -20,7 +20,7 @@ from kit.errors import Refused
 from kit.excel import BadFile, Column
 from models import topics
 from models.job import JobState
-from models.refusals import Refusal
+from models.refusals import Refusal, texts_of
 from services import files, job, words
 from services.account import ACCOUNT, viewer_of
 from services.imports import Report, problems_csv
@@ -67,9 +67,7 @@ async def _act(row: Row) -> None:
     except CancelledByUser:
         return
     except Refused as refused:
-        first = refused.all[0]
-        texts = first.code.zh.format_map(first.params), first.code.en.format_map(first.params)  # type: ignore[attr-defined]
-        await _failed(row, *texts)
+        await _failed(row, *texts_of(refused.all[0]))
     except Exception as error:
         if outages.away(error):
             raise
