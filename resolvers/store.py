@@ -50,6 +50,7 @@ def _filters(viewer: Viewer) -> Filters:
     return {
         "keyword": text_in(S.name, S.slogan),
         "kinds": one_of(S.kind),
+        "states": one_of(S.state),
         "districts": one_of(S.district_code),
         "departments": lambda codes: or_(one_of(S.department_code)(codes), one_of(S.parent_department_code)(codes)),
         "categories": lambda codes: _offers(viewer, codes),

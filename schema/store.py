@@ -4,6 +4,7 @@ import strawberry
 
 import models
 from models.content import ArticleTopic
+from models.publishing import PublicationState
 from models.store import ColumnSetting, StoreColumn, StoreKind
 from resolvers import content as content_resolvers
 from resolvers import product as product_resolvers
@@ -104,6 +105,9 @@ class StoreFilter:
 
     keyword: str | None = strawberry.field(default=None, description="Text in name or slogan (关键词)")
     kinds: list[StoreKind] | None = strawberry.field(default=None, description="Kinds of store (店铺类型)")
+    states: list[PublicationState] | None = strawberry.field(
+        default=None, description="Whether the public sees them (状态)"
+    )
     districts: list[str] | None = strawberry.field(default=None, description="Codes of districts (所属区)")
     departments: list[str] | None = strawberry.field(
         default=None, description="Codes of departments that run them or stand above them (所属部门)"
