@@ -1,6 +1,6 @@
 """What an operation costs, as its fields declare it.
 
-A field costs its `metadata["cost"]`; without one a leaf is free and an object costs 1. A list multiplies what is
+A field costs its `metadata["cost"]`; without one an object costs 1 and a leaf a quarter. A list multiplies what is
 selected below it: by `first` or `last` where the field has such an argument (on a connection they count for the lists
 directly below), else by `metadata["size"]`, which is a number or the name of an argument, else by `Limits.list_size`.
 An item costs at least 1, however little is selected of it: rows of leaves take time too.
@@ -28,6 +28,7 @@ from engine.measure import INTROSPECTION
 
 PAGE_ARGUMENTS = ("first", "last")
 REPRESENTATIONS = "representations"
+LEAF = 0.25
 
 
 def metadata(field: GraphQLField) -> Mapping[str, Any]:
@@ -51,11 +52,11 @@ class Costing:
         self._variables = variables
         self._list_size = list_size
 
-    def of(self, selections: SelectionSetNode, parent: GraphQLCompositeType, page: int | None = None) -> int:
+    def of(self, selections: SelectionSetNode, parent: GraphQLCompositeType, page: int | None = None) -> float:
         """`page`: how many items the lists directly below hold, where the parent is a connection."""
         return sum(self._selection(node, parent, page) for node in selections.selections)
 
-    def _selection(self, node: SelectionNode, parent: GraphQLCompositeType, page: int | None) -> int:
+    def _selection(self, node: SelectionNode, parent: GraphQLCompositeType, page: int | None) -> float:
         if isinstance(node, FieldNode):
             return self._field(node, parent, page)
         if isinstance(node, FragmentSpreadNode):
@@ -68,12 +69,12 @@ class Costing:
     def _named(self, name: str) -> GraphQLCompositeType:
         return cast("GraphQLCompositeType", self._schema.type_map[name])
 
-    def _field(self, node: FieldNode, parent: GraphQLCompositeType, page: int | None) -> int:
+    def _field(self, node: FieldNode, parent: GraphQLCompositeType, page: int | None) -> float:
         field = self._schema.get_field(parent, node.name.value)
         if field is None or node.name.value in INTROSPECTION:
             return 0
         inner = cast("GraphQLCompositeType", get_named_type(field.type))
-        own: int = metadata(field).get("cost", 0 if is_leaf_type(inner) else 1)
+        own: float = metadata(field).get("cost", LEAF if is_leaf_type(inner) else 1)
         if node.selection_set is None:
             return own
         paged = any(name in field.args for name in PAGE_ARGUMENTS)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Literal, TypeGuard, cast
 from uuid import UUID
 
@@ -159,7 +160,7 @@ class Pipeline:
             executor.variable_values.coerced,
             self._limits.list_size,
         )
-        cost = costing.of(executor.operation.selection_set, root)
+        cost = ceil(costing.of(executor.operation.selection_set, root))
         if cost > self._limits.cost:
             raise operation_error(exceeded("cost", self._limits.cost, cost))
 

@@ -188,24 +188,24 @@ def costing(cost: int) -> Limits:
 @pytest.mark.parametrize(
     ("query", "cost"),
     [
-        ("{ echo }", 0),
-        ("{ product { id name } }", 1),
-        ("{ product { id related { id } } }", 1 + 5 + 10 * 1),  # what `related` costs is declared
+        ("{ echo }", 1),  # a leaf is a quarter, and the sum is rounded up
+        ("{ product { id name } }", 2),
+        ("{ product { id related { id } } }", 17),  # 1.25 + 5 as `related` declares + 10 items of at least 1
         ("{ products(first: 7) { nodes { id name } } }", 1 + 1 + 7 * 1),  # a row of leaves is not free
-        ("{ best { parent { id } } }", 1 + 3 * 1),  # a declared size
-        ("{ byIds(ids: [1, 2, 3, 4]) { parent { id } } }", 1 + 4 * 1),  # a size named by an argument
-        ("{ product { related { parent { id } } } }", 1 + 5 + 10 * 1),  # the assumed size
-        ("{ products(first: 7) { totalCount } }", 1),
-        ("{ products(first: 7) { nodes { parent { id } } } }", 1 + 1 + 7 * 1),  # a connection's own lists
-        ("{ products { nodes { parent { id } } } }", 1 + 1 + 20 * 1),  # the argument's default
-        ("{ products(first: 7) { nodes { related { parent { id } } } } }", 1 + 1 + 7 * (5 + 10 * 1)),
-        ("{ ...F ... on Query { product { id } } ... { product { id } } } fragment F on Query { product { id } }", 3),
+        ("{ best { parent { id } } }", 5),  # a declared size
+        ("{ byIds(ids: [1, 2, 3, 4]) { parent { id } } }", 1 + 5),  # a size named by an argument
+        ("{ product { related { parent { id } } } }", 19),  # the assumed size
+        ("{ products(first: 7) { totalCount } }", 2),
+        ("{ products(first: 7) { nodes { parent { id } } } }", 11),  # a connection's own lists
+        ("{ products { nodes { parent { id } } } }", 1 + 1 + 25),  # the argument's default
+        ("{ products(first: 7) { nodes { related { parent { id } } } } }", 125),
+        ("{ ...F ... on Query { product { id } } ... { product { id } } } fragment F on Query { product { id } }", 4),
         ("{ products(first: -5) { nodes { parent { id } } } }", 1 + 1),
         ("{ __schema { types { name fields { name } } } }", 0),
-        ("mutation { touch { id } }", 1),
+        ("mutation { touch { id } }", 2),
         (
             TWO_ENTITIES,
-            1 + 2,
+            4,
         ),
     ],
 )
@@ -218,7 +218,7 @@ async def test_the_cost_of_an_operation(query: str, cost: int) -> None:
 
 @pytest.mark.parametrize(
     ("variables", "cost"),
-    [({"n": 9}, 2 + 9), ({"n": None}, 2 + 10), ({}, 2 + 4)],
+    [({"n": 9}, 14), ({"n": None}, 15), ({}, 2 + 5)],
 )
 async def test_the_cost_follows_the_value_of_a_variable_or_its_default(variables: dict[str, Any], cost: int) -> None:
     query = "query ($n: Int = 4) { products(first: $n) { nodes { parent { id } } } }"
