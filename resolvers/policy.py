@@ -12,7 +12,7 @@ from strawberry import argument as about
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit import clock
-from kit.ids import parse_global_id
+from kit.ids import key_of
 from kit.text import normalise_document_no
 from models.base import Labelled, table_of
 from models.policy import Policy, PolicyKind
@@ -86,8 +86,8 @@ FILTERS: Filters = {
 
 async def policy(info: Info, id: Annotated[ID, about(description="Its global id (政策标识)")]) -> Any:
     """One policy (政策), null where there is none or it is not published."""
-    key = parse_global_id(id)
-    return await info.context.load.policy.load(key[1]) if key and key[0] == "policy" else None
+    key = key_of(id, "policy")
+    return await info.context.load.policy.load(key) if key else None
 
 
 async def policies(

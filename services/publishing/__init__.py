@@ -21,6 +21,7 @@ from kit import clock
 from kit.db import Row
 from kit.errors import Refused
 from kit.ids import global_id, uuid7
+from kit.words import Severity
 from models.base import Values
 from models.publishing import RevisionState
 from models.refusals import Refusal
@@ -166,7 +167,7 @@ def _require_clean(words: list[dict[str, Any]], *, confirm_words: bool) -> None:
     blocked = [
         Refused(Refusal.SENSITIVE_WORDS, ["values", w["field"]], words=w["word"])
         for w in words
-        if w["severity"] == "BLOCK"
+        if w["severity"] == Severity.BLOCK
     ]
     if blocked:
         raise Refused.several(blocked)
