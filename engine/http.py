@@ -10,11 +10,11 @@ from starlette.types import Receive, Scope, Send
 from auth.viewer import Viewer
 from engine import ide, multipart, sse
 from engine.errors import RequestError, bad_request, internal, wire_error
-from engine.execute import Operation, Pipeline, RequestInfo, Transport
 from engine.limits import Limits
 from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, choose, parse_media_type, ranges
 from engine.origins import PREFLIGHT_HEADERS, Origins
 from engine.params import Params, from_json, from_query_string
+from engine.pipeline import Operation, Pipeline, RequestInfo, Transport
 from engine.streams import Respond
 from engine.wire import ClientGoneError, Reply, bearer, client_of, encode, headers_of, read_body, request_id
 from kit.errors import ApiError
@@ -120,7 +120,7 @@ class Http:
         elif media is None:
             raise bad_request(f"Accept {JSON} for this operation (该操作请接受 {JSON})", 406)
         else:
-            await request.result(200, encode(await self._pipeline.run(operation)))
+            await request.result(200, (await self._pipeline.run(operation)).body)
 
     async def _params(self, request: "Request") -> Params:
         if request.method == "POST":

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from starlette.types import Receive
 
 from auth.viewer import Viewer
-from engine.errors import describe
+from engine.errors import Described, describe
 from engine.streams import EXPIRED_REASON, Beat, beating, until_gone
-from engine.wire import Reply, Result, encode
+from engine.wire import Answer, Reply, encode
 from kit.errors import Unauthenticated
 
 MEDIA = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'
@@ -17,13 +17,17 @@ HEADER = b"\r\nContent-Type: application/json\r\n\r\n"
 END = b"--\r\n"
 
 
-def part(body: Result) -> bytes:
+def part(body: bytes) -> bytes:
     """A part with the boundary behind it, so that a client can read it before the next one exists."""
-    return HEADER + encode(body) + BOUNDARY
+    return HEADER + body + BOUNDARY
+
+
+def _fatal(errors: list[Described]) -> bytes:
+    return part(encode({"payload": None, "errors": errors}))
 
 
 async def respond(
-    reply: Reply, receive: Receive, results: AsyncGenerator[Result, None], viewer: Viewer, keep_alive_seconds: float
+    reply: Reply, receive: Receive, results: AsyncGenerator[Answer, None], viewer: Viewer, keep_alive_seconds: float
 ) -> None:
     """Streams until the results end, the client leaves or its token expires; `results` are closed in any case.
 
@@ -37,11 +41,11 @@ async def respond(
         async with aclosing(beating(results, viewer, keep_alive_seconds)) as beats:
             async for each in beats:
                 if each is Beat.ALIVE:
-                    await reply.chunk(part({}))
+                    await reply.chunk(part(b"{}"))
                 elif each is Beat.EXPIRED:
-                    await reply.chunk(part({"payload": None, "errors": [describe(Unauthenticated(EXPIRED_REASON))]}))
-                else:
-                    await reply.chunk(part({"payload": each} if "data" in each else {"payload": None, **each}))
+                    await reply.chunk(_fatal([describe(Unauthenticated(EXPIRED_REASON))]))
+                elif isinstance(each, Answer):
+                    await reply.chunk(_fatal(each.fatal) if each.fatal else part(b'{"payload":' + each.body + b"}"))
         await reply.end(END)
 
     await until_gone(receive, send_all())

@@ -8,13 +8,13 @@ from starlette.types import Receive, Scope, Send
 
 from auth.viewer import Viewer
 from engine import ide as ide_page
-from engine.execute import Finished, Pipeline, RequestInfo
 from engine.federation import check_entities
 from engine.gate import gate
 from engine.http import Http
 from engine.limits import Limits
 from engine.origins import Origins
 from engine.persisted import Persisted, PersistedStore
+from engine.pipeline import Finished, Pipeline, RequestInfo
 from engine.ws import WebSocket
 
 

@@ -9,7 +9,7 @@ from auth.viewer import Viewer
 from engine.errors import RequestError, describe
 from engine.negotiation import EVENT_STREAM
 from engine.streams import EXPIRED_REASON, Beat, beating, until_gone
-from engine.wire import Reply, Result, encode
+from engine.wire import Answer, Reply, encode
 from kit.errors import Unauthenticated
 
 COMMENT = b":\n\n"
@@ -17,19 +17,19 @@ COMPLETE = b"event: complete\ndata:\n\n"
 UNBUFFERED = (("x-accel-buffering", "no"),)
 
 
-def event(result: Result) -> bytes:
-    return b"event: next\ndata: " + encode(result) + b"\n\n"
+def event(body: bytes) -> bytes:
+    return b"event: next\ndata: " + body + b"\n\n"
 
 
 async def refuse(reply: Reply, error: RequestError) -> None:
     """An operation that never began, told on an accepted stream: an EventSource cannot read the body of a 4xx."""
     await reply.start(200, f"{EVENT_STREAM}; charset=utf-8", UNBUFFERED)
-    await reply.chunk(event({"errors": error.errors}))
+    await reply.chunk(event(encode({"errors": error.errors})))
     await reply.end(COMPLETE)
 
 
 async def respond(
-    reply: Reply, receive: Receive, results: AsyncGenerator[Result, None], viewer: Viewer, keep_alive_seconds: float
+    reply: Reply, receive: Receive, results: AsyncGenerator[Answer, None], viewer: Viewer, keep_alive_seconds: float
 ) -> None:
     """Streams until the results end, the client leaves or its token expires; `results` are closed in any case."""
 
@@ -41,9 +41,9 @@ async def respond(
                 if each is Beat.ALIVE:
                     await reply.chunk(COMMENT)
                 elif each is Beat.EXPIRED:
-                    await reply.chunk(event({"errors": [describe(Unauthenticated(EXPIRED_REASON))]}))
-                else:
-                    await reply.chunk(event(each))
+                    await reply.chunk(event(encode({"errors": [describe(Unauthenticated(EXPIRED_REASON))]})))
+                elif isinstance(each, Answer):
+                    await reply.chunk(event(each.body))
         await reply.end(COMPLETE)
 
     await until_gone(receive, send_all())

@@ -8,10 +8,10 @@ from typing import Any
 from starlette.types import Receive
 
 from auth.viewer import Viewer
-from engine.wire import Reply, Result, disconnected
+from engine.wire import Answer, Reply, disconnected
 from kit import clock
 
-Respond = Callable[[Reply, Receive, AsyncGenerator[Result, None], Viewer, float], Awaitable[None]]
+Respond = Callable[[Reply, Receive, AsyncGenerator[Answer, None], Viewer, float], Awaitable[None]]
 
 EXPIRED_REASON = "The token has expired (令牌已过期)"
 
@@ -31,8 +31,8 @@ def seconds_left(viewer: Viewer) -> float | None:
 
 
 async def beating(
-    results: AsyncGenerator[Result, None], viewer: Viewer, keep_alive_seconds: float
-) -> AsyncGenerator[Result | Beat, None]:
+    results: AsyncGenerator[Answer, None], viewer: Viewer, keep_alive_seconds: float
+) -> AsyncGenerator[Answer | Beat, None]:
     """The results, with ALIVE in each silent interval and EXPIRED as the last when the token ends. Closes `results`."""
     upcoming = asyncio.ensure_future(anext(results))
     try:

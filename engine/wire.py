@@ -4,17 +4,28 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
-from engine.errors import Headers, bad_request, internal
+from engine.errors import Described, Headers, bad_request, internal
 from engine.limits import Limits
 from kit.errors import Unauthenticated
 from kit.ids import uuid7
 
 Result = dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """One result as it goes out: encoded once, however many clients get it.
+
+    `fatal`: its errors, where it has no data; nothing follows it then.
+    """
+
+    body: bytes
+    fatal: list[Described] | None = None
+
 
 CLOSE: Headers = (("connection", "close"),)
 DISCARDED = 16
@@ -106,7 +117,7 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-def encode(result: Result) -> bytes:
+def encode(result: Any) -> bytes:
     """JSON in UTF-8. What orjson refuses (lone surrogates, 65-bit integers, 255 levels) goes out ASCII-escaped."""
     try:
         return orjson.dumps(result)

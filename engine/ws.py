@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
-from typing import Any, cast
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from auth.viewer import Viewer
 from engine.errors import Described, RequestError, describe, internal
-from engine.execute import Pipeline, RequestInfo
 from engine.limits import Limits
 from engine.origins import Origins
 from engine.params import Params, decode_json, from_object
+from engine.pipeline import Pipeline, RequestInfo
 from engine.streams import EXPIRED_REASON, seconds_left
-from engine.wire import Result, bearer, client_of, encode, headers_of
+from engine.wire import Answer, bearer, client_of, encode, headers_of
 from kit.errors import ApiError, ErrorCode
 from kit.ids import uuid7
 
@@ -193,13 +193,14 @@ class Socket:
         self._operations.pop(id_)
         await self._send({"id": id_, "type": "error", "payload": errors} if errors else {"id": id_, "type": "complete"})
 
-    async def _forward(self, id_: str, results: AsyncGenerator[Result, None]) -> list[Described]:
+    async def _forward(self, id_: str, results: AsyncGenerator[Answer, None]) -> list[Described]:
         """Sends each result. Returns the errors of a last one without data."""
+        prefix = encode(id_).decode()
         async with aclosing(results):
             async for result in results:
-                if "data" not in result:
-                    return cast("list[Described]", result["errors"])
-                await self._send({"id": id_, "type": "next", "payload": result})
+                if result.fatal is not None:
+                    return result.fatal
+                await self._send_text(f'{{"id":{prefix},"type":"next","payload":{result.body.decode()}}}')
         return []
 
     def _end(self, task: asyncio.Task[None]) -> None:
@@ -209,8 +210,11 @@ class Socket:
         task.cancel()
 
     async def _send(self, message: Message) -> None:
+        await self._send_text(encode(dict(message)).decode())
+
+    async def _send_text(self, text: str) -> None:
         with suppress(OSError):  # the client has left: the reader hears of it
-            await self._raw_send({"type": "websocket.send", "text": encode(dict(message)).decode()})
+            await self._raw_send({"type": "websocket.send", "text": text})
 
 
 def _payload(message: Message) -> Message:

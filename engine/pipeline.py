@@ -37,7 +37,7 @@ from engine.federation import Trace, wants_trace
 from engine.limits import Limits, exceeded
 from engine.params import Params
 from engine.persisted import Persisted
-from engine.wire import Result
+from engine.wire import Answer, Result, encode
 from kit.errors import ApiError, ErrorCode
 
 INTROSPECT = "schema.introspect"
@@ -164,15 +164,15 @@ class Pipeline:
         if cost > self._limits.cost:
             raise operation_error(exceeded("cost", self._limits.cost, cost))
 
-    async def run(self, operation: Operation) -> Result:
+    async def run(self, operation: Operation) -> Answer:
         """The one result of a query or a mutation. Never raises: whatever happens is in its errors."""
         result = await self._result(operation, operation.executor, execute_root_selection_set)
         if operation.trace:
             result["extensions"] = operation.trace.finish()
         self._finish(operation)
-        return result
+        return Answer(encode(result))
 
-    async def stream(self, operation: Operation) -> AsyncGenerator[Result, None]:
+    async def stream(self, operation: Operation) -> AsyncGenerator[Answer, None]:
         """The results of any operation. A result without `data` is the last: the stream could not start, or broke."""
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield await self.run(operation)
@@ -180,17 +180,17 @@ class Pipeline:
         try:
             source = await self._source(operation)
             if isinstance(source, dict):
-                yield source
+                yield _fatal(source)
                 return
             async with aclosing(source) as events:  # graphql-core's own, since a source need not be a generator
                 try:
                     async for event in events:
                         executor = operation.executor.build_per_event_executor(event)
-                        yield await self._result(operation, executor, execute_subscription_event)
+                        yield Answer(encode(await self._result(operation, executor, execute_subscription_event)))
                 except BaseException as error:
                     if not _survivable(error):
                         raise
-                    yield self._failed(operation, error)
+                    yield _fatal(self._failed(operation, error))
         finally:
             self._finish(operation)
 
@@ -247,6 +247,10 @@ class Pipeline:
         kind = node.operation.value if node else None
         seconds = time.perf_counter() - started
         self._on_operation(Finished(name, kind, seconds, seen, viewer.id, info.id, info.transport))
+
+
+def _fatal(result: Result) -> Answer:
+    return Answer(encode(result), result["errors"])
 
 
 def _survivable(error: BaseException) -> bool:
