@@ -5,7 +5,7 @@ A field says in its metadata where its value comes from, so that a plan can fetc
 | metadata | meaning |
 | --- | --- |
 | `source`, `by` | the source's value for the key in the row's column `by`; a list of keys gives a list of values |
-| `source`, `key` | at the root: for the key that `key(arguments)` makes of the arguments, None where there can be none |
+| `source`, `key` | at the root: for the key that `key(arguments)` makes of them, None where there can be none |
 | `source` alone | at the root: the one value that the source has, under the key None |
 | `needs` | a resolver that is a pure function of these columns of its row, and of the business day |
 | `shared` | a resolver that depends on nothing but its row, its arguments and what it reads through `kit.db` |
