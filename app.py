@@ -31,6 +31,7 @@ from kit import log as logs
 from kit import metrics
 from kit.bus import bus
 from kit.db import database, fetch_text
+from kit.feed import feed
 from kit.settings import ROOT, settings
 from resolvers import uploads
 from resolvers.context import Context
@@ -83,6 +84,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     logs.configure(settings)
     _end_with_parent()
     await database.open(settings)
+    await feed.open(settings.database_url)
     await bus.open(settings.redis_url)
     search_index.open(settings)
     await platform.follow_clock()
@@ -105,6 +107,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         clock_follower.cancel()
         await search_index.close()
         await bus.close()
+        await feed.close()
         await database.close()
 
 
