@@ -169,7 +169,7 @@ class Pipeline:
         result = await self._result(operation, operation.executor, execute_root_selection_set)
         if operation.trace:
             result["extensions"] = operation.trace.finish()
-        self._finish(operation)
+        self.finish(operation)
         return Answer(encode(result))
 
     async def stream(self, operation: Operation) -> AsyncGenerator[Answer, None]:
@@ -192,7 +192,7 @@ class Pipeline:
                         raise
                     yield _fatal(self._failed(operation, error))
         finally:
-            self._finish(operation)
+            self.finish(operation)
 
     async def _source(self, operation: Operation) -> AsyncIterable[Any] | Result:
         try:
@@ -231,7 +231,8 @@ class Pipeline:
         operation.codes.update(codes(described))
         return described
 
-    def _finish(self, operation: Operation) -> None:
+    def finish(self, operation: Operation) -> None:
+        """Tells that an operation is over, for those who let another's run answer it."""
         seen = tuple(sorted(operation.codes))
         self._report(operation.executor.operation, operation.started, seen, operation.viewer, operation.info)
 
