@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.ids import parse_global_id
 from models.account import AuditEntry
 from models.base import table_of
-from resolvers.context import Info
 from resolvers.filters import Filters, one_of, overlaps, where
-from resolvers.paging import Order, Page, Window, page
+from resolvers.listings import Listing
+from resolvers.paging import Order
 
 A = table_of(AuditEntry).c
 NEWEST = Order("newest", (A.id,), descending=True)
@@ -23,6 +24,6 @@ FILTERS: Filters = {
 }
 
 
-async def audit_entries(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+def audit_entries(viewer: Viewer, filter: Mapping[str, Any] | None = None) -> Listing:
     """What staff did, the latest first (操作日志)."""
-    return await page(visible(AuditEntry, info.context.viewer).where(*where(FILTERS, filter)), NEWEST, window)
+    return Listing(visible(AuditEntry, viewer).where(*where(FILTERS, filter)), NEWEST)

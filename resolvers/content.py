@@ -1,20 +1,17 @@
 """Reads of articles (文章): by column, topic and store, one article (R-STO-04 to 32, R-BASE-02)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
-from uuid import UUID
-
-from strawberry import ID
-from strawberry import argument as about
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from auth.viewer import Viewer
 from auth.visibility import visible
-from kit.ids import key_of
 from models.base import Labelled, table_of
 from models.content import Article
 from resolvers.context import Info
 from resolvers.filters import Filters, one_of, text_in, where
-from resolvers.paging import Order, Page, Window, page, pages
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from resolvers.product import in_stores
 from resolvers.publishing import save
 from services.content import ARTICLE
@@ -48,33 +45,18 @@ FILTERS: Filters = {
 }
 
 
-async def article(info: Info, id: Annotated[ID, about(description="Its global id (文章标识)")]) -> Any:
-    """One article (文章), null where there is none or it is not published."""
-    key = key_of(id, "article")
-    return await info.context.load.article.load(key) if key else None
-
-
-async def articles(
-    info: Info,
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: ArticleOrder = ArticleOrder.NEWEST,
-) -> Page:
+def articles(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: ArticleOrder = ArticleOrder.NEWEST
+) -> Listing:
     """Articles (文章) of all stores and the platform's own news."""
-    statement = visible(Article, info.context.viewer).where(*where(FILTERS, filter))
-    return await page(statement, ORDERS[order_by], window)
+    return Listing(visible(Article, viewer).where(*where(FILTERS, filter)), ORDERS[order_by])
 
 
-async def articles_of_store(
-    viewer: Viewer,
-    keys: Sequence[UUID],
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: ArticleOrder = ArticleOrder.NEWEST,
-) -> Mapping[UUID, Page]:
+def articles_of_store(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: ArticleOrder = ArticleOrder.NEWEST
+) -> Listing:
     """Articles in the store's columns (栏目文章)."""
-    statement = visible(Article, viewer).where(*where(FILTERS, filter))
-    return await pages(statement, A.store_id, keys, ORDERS[order_by], window)
+    return replace(articles(viewer, filter, order_by), key=A.store_id)
 
 
 async def article_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:

@@ -2,11 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
+import strawberry
 from sqlalchemy import ARRAY, ColumnElement, Numeric, Text, any_, cast, func, literal, or_
 
 Filters = Mapping[str, Callable[[Any], ColumnElement[bool]]]
+
+
+def plain(value: Any) -> Any:
+    """An input as plain data. What was not given is left out, so that null and absent differ for a service."""
+    if hasattr(value, "__strawberry_definition__") and not isinstance(value, Enum):
+        given = {name: getattr(value, name) for name in value.__dict__}
+        return {name: plain(each) for name, each in given.items() if each is not strawberry.UNSET}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
 
 
 def where(filters: Filters, chosen: Mapping[str, Any] | None) -> Iterator[ColumnElement[bool]]:

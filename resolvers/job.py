@@ -1,9 +1,8 @@
 """Long acts as their owners follow them."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from strawberry import ID, Parent
-from strawberry import argument as about
+from strawberry import Parent
 
 from kit.errors import Refused
 from kit.ids import key_of
@@ -11,12 +10,6 @@ from models.refusals import Refusal
 from resolvers.context import Info, write
 from services import files
 from services import job as jobs
-
-
-async def job(info: Info, id: Annotated[ID, about(description="Its global id (任务标识)")]) -> Any:
-    """One long act (任务) of the viewer's."""
-    key = key_of(id, "job")
-    return await info.context.load.job.load(key) if key else None
 
 
 def message(row: Parent[Any], info: Info) -> str:

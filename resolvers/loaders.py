@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, Uuid, any_, bindparam
 from sqlmodel import SQLModel
 
 import models
@@ -17,18 +18,27 @@ from auth.visibility import visible
 from kit.db import fetch
 from models.base import table_of
 from models.publishing import OPEN_STATES
+from resolvers.filters import one_of
 
 K = TypeVar("K")
+REVISION = table_of(models.Revision).c
 Batch = Callable[[Viewer, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
 
 
 class Loader(Generic[K]):
-    """A batch function and the tables that it reads. With `many` a key has a list, empty where nothing is found."""
+    """The engine's source of a table's rows by one of its columns: one row for each key, or with `many` all of them.
 
-    def __init__(self, batch: Batch, reads: frozenset[str], *, many: bool = False) -> None:
-        self.batch = batch
-        self.reads = reads
+    `only`: a condition that narrows the rows, such as those of open revisions.
+    """
+
+    def __init__(
+        self, model: type[SQLModel], column: str = "id", *, many: bool = False, only: ColumnElement[bool] | None = None
+    ) -> None:
+        self.table = table_of(model)
         self.many = many
+        self._model = model
+        self._column = self.table.c[column]
+        self._only = only
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -40,60 +50,63 @@ class Loader(Generic[K]):
     def __get__(self, instance: "Loaders | None", owner: type) -> "Loader[K] | DataLoader[K, Any]":
         return self if instance is None else instance.of(self)
 
+    async def load(
+        self,
+        viewer: Viewer,
+        keys: Sequence[Any],
+        arguments: Mapping[str, Any],  # noqa: ARG002 - the engine's form of a source
+        columns: frozenset[str] | None,
+    ) -> Mapping[Any, Any]:
+        """`arguments` are always empty: a relation has none, and that of a root field is in its key."""
+        rows = await fetch(self._statement(viewer, keys, columns))
+        key = self._column.name
+        if not self.many:
+            return {row[key]: row for row in rows}
+        lists: dict[Any, list[Any]] = {each: [] for each in keys}
+        for row in rows:
+            lists[row[key]].append(row)
+        return lists
 
-def by_key(model: type[SQLModel], column: str = "id", *, many: bool = False) -> Loader[Any]:
-    """Rows by one column: one for each key, or with `many` all that carry it."""
-    table = table_of(model)
-    key = table.c[column]
-    array = ARRAY(Uuid if isinstance(key.type, Uuid) else Text)
-
-    async def batch(viewer: Viewer, keys: Sequence[Any]) -> Mapping[Any, Any]:
-        statement = visible(model, viewer).where(key == any_(bindparam("keys", list(keys), type_=array)))
-        if not many:
-            return {row[column]: row for row in await fetch(statement)}
-        rows: dict[Any, list[Any]] = {each: [] for each in keys}
-        for row in await fetch(statement.order_by(*table.primary_key.columns)):
-            rows[row[column]].append(row)
-        return rows
-
-    return Loader(batch, frozenset({table.name}), many=many)
-
-
-async def _open_revisions(viewer: Viewer, keys: Sequence[Any]) -> Mapping[Any, Any]:
-    table = table_of(models.Revision).c
-    items = bindparam("keys", list(keys), type_=ARRAY(Uuid))
-    statement = visible(models.Revision, viewer).where(table.item_id == any_(items), table.state.in_(OPEN_STATES))
-    return {row["item_id"]: row for row in await fetch(statement)}
+    def _statement(self, viewer: Viewer, keys: Sequence[Any], columns: frozenset[str] | None) -> Select[Any]:
+        names = None if columns is None else columns | {self._column.name}
+        chosen = () if names is None else [column for column in self.table.c if column.name in names]
+        array = ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text)
+        statement = visible(self._model, viewer, *chosen).where(
+            self._column == any_(bindparam("keys", list(keys), type_=array))
+        )
+        if self._only is not None:
+            statement = statement.where(self._only)
+        return statement.order_by(*self.table.primary_key.columns) if self.many else statement
 
 
 class Loaders:
     """All loaders of one operation, each made when it is first used."""
 
-    account: Loader[UUID] = by_key(models.Account)
-    article: Loader[UUID] = by_key(models.Article)
-    audit_entry: Loader[UUID] = by_key(models.AuditEntry)
-    department: Loader[str] = by_key(models.Department, "code")
-    district: Loader[str] = by_key(models.District, "code")
-    industry: Loader[str] = by_key(models.Industry, "code")
-    industries_below: Loader[str] = by_key(models.Industry, "parent_code", many=True)
-    job: Loader[UUID] = by_key(models.Job)
-    open_revision: Loader[UUID] = Loader(_open_revisions, frozenset({"revision"}))
-    policy: Loader[UUID] = by_key(models.Policy)
-    product: Loader[UUID] = by_key(models.Product)
-    revision: Loader[UUID] = by_key(models.Revision)
-    sensitive_exception: Loader[UUID] = by_key(models.SensitiveException)
-    sensitive_word: Loader[UUID] = by_key(models.SensitiveWord)
-    service_category: Loader[str] = by_key(models.ServiceCategory, "code")
-    service_categories_below: Loader[str] = by_key(models.ServiceCategory, "parent_code", many=True)
-    store: Loader[UUID] = by_key(models.Store)
-    streets: Loader[str] = by_key(models.Street, "district_code", many=True)
+    account: Loader[UUID] = Loader(models.Account)
+    article: Loader[UUID] = Loader(models.Article)
+    audit_entry: Loader[UUID] = Loader(models.AuditEntry)
+    department: Loader[str] = Loader(models.Department, "code")
+    district: Loader[str] = Loader(models.District, "code")
+    industry: Loader[str] = Loader(models.Industry, "code")
+    industries_below: Loader[str] = Loader(models.Industry, "parent_code", many=True)
+    job: Loader[UUID] = Loader(models.Job)
+    open_revision: Loader[UUID] = Loader(models.Revision, "item_id", only=one_of(REVISION.state)(OPEN_STATES))
+    policy: Loader[UUID] = Loader(models.Policy)
+    product: Loader[UUID] = Loader(models.Product)
+    revision: Loader[UUID] = Loader(models.Revision)
+    sensitive_exception: Loader[UUID] = Loader(models.SensitiveException)
+    sensitive_word: Loader[UUID] = Loader(models.SensitiveWord)
+    service_category: Loader[str] = Loader(models.ServiceCategory, "code")
+    service_categories_below: Loader[str] = Loader(models.ServiceCategory, "parent_code", many=True)
+    store: Loader[UUID] = Loader(models.Store)
+    streets: Loader[str] = Loader(models.Street, "district_code", many=True)
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self._made: dict[Any, DataLoader[Any, Any]] = {}
 
     def of(self, loader: Loader[K]) -> "DataLoader[K, Any]":
-        return self.batched(loader, loader.batch)
+        return self.batched(loader, partial(loader.load, arguments={}, columns=None))
 
     def batched(self, identity: Any, batch: Batch) -> "DataLoader[Any, Any]":
         """The operation's loader for a batch function; `identity` tells apart the same batch with other arguments."""

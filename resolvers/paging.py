@@ -1,33 +1,17 @@
 """Keyset pages: a cursor holds the sort values of its row, so that page 10,000 costs what page 1 does. Never OFFSET."""
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import (
-    ARRAY,
-    Column,
-    ColumnElement,
-    Label,
-    Select,
-    Text,
-    Uuid,
-    bindparam,
-    cast,
-    func,
-    literal,
-    select,
-    true,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 
-from kit.db import Row, fetch, fetch_value
+from kit.db import Row
 from kit.errors import ApiError, ErrorCode
 
 MAXIMUM = 100
@@ -113,95 +97,38 @@ def _revive(value: Any, kind: type) -> Any:
     raise ValueError(f"not a {kind.__name__}")
 
 
-@dataclass
 class Page:
-    """One page of a connection; its attributes are the fields of the GraphQL type."""
+    """One page of a connection; its attributes are the fields of the GraphQL type. A cursor is made when asked for."""
 
-    nodes: list[Any]
-    cursors: list[str]
-    has_next_page: bool
-    has_previous_page: bool
-    count: Callable[[], Awaitable[int]]
-    extra: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("_order", "count", "has_next_page", "has_previous_page", "nodes")
+
+    def __init__(self, rows: Sequence[Row], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> None:
+        """`rows`: what `Order.apply` fetched. `count` reads how many rows there are in all pages."""
+        more = len(rows) > window.size
+        started = window.cursor is not None
+        self.nodes = list(rows[: window.size])
+        if window.backward:
+            self.nodes.reverse()
+        self.has_next_page = started if window.backward else more
+        self.has_previous_page = more if window.backward else started
+        self.count = count
+        self._order = order
+
+    def _cursor(self, row: Row) -> str:
+        return self._order.cursor([row[f"_key{number}"] for number in range(len(self._order.keys))])
 
     @property
     def edges(self) -> list[dict[str, Any]]:
-        return [{"node": node, "cursor": cursor} for node, cursor in zip(self.nodes, self.cursors, strict=True)]
+        return [{"node": row, "cursor": self._cursor(row)} for row in self.nodes]
 
     @property
-    def page_info(self) -> dict[str, Any]:
-        return {
-            "has_next_page": self.has_next_page,
-            "has_previous_page": self.has_previous_page,
-            "start_cursor": self.cursors[0] if self.cursors else None,
-            "end_cursor": self.cursors[-1] if self.cursors else None,
-        }
+    def page_info(self) -> "Page":
+        return self
 
+    @property
+    def start_cursor(self) -> str | None:
+        return self._cursor(self.nodes[0]) if self.nodes else None
 
-def to_page(rows: Sequence[Row], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> Page:
-    """Makes a page of the rows that `Order.apply` fetched."""
-    more = len(rows) > window.size
-    shown = list(rows[: window.size])
-    if window.backward:
-        shown.reverse()
-    cursors = [order.cursor([row[f"_key{number}"] for number in range(len(order.keys))]) for row in shown]
-    started = window.cursor is not None
-    return Page(
-        shown,
-        cursors,
-        has_next_page=started if window.backward else more,
-        has_previous_page=more if window.backward else started,
-        count=count,
-    )
-
-
-async def page(statement: Select[Any], order: Order, window: Window) -> Page:
-    """A page of a root connection. Its total is counted only when it is asked for."""
-    rows = await fetch(order.apply(statement, window))
-
-    async def count() -> int:
-        return int(await fetch_value(select(func.count()).select_from(statement.order_by(None).subquery())))
-
-    return to_page(rows, order, window, count)
-
-
-async def pages(
-    statement: Select[Any], key: Column[Any] | Label[Any], keys: Sequence[Any], order: Order, window: Window
-) -> dict[Any, Page]:
-    """Pages of a nested connection: one LATERAL statement for all parents, whose keys stand in `key`."""
-    kind = Uuid() if isinstance(key.type, Uuid) else Text()
-    parents = (
-        func.unnest(cast(bindparam("keys", list(keys), type_=ARRAY(kind)), ARRAY(kind)))
-        .table_valued("key")
-        .render_derived()
-    )
-    each = order.apply(statement.where(key == parents.c.key), window).lateral("each")
-    rows = await fetch(select(each).select_from(parents.join(each, true())))
-    groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
-    for row in rows:
-        groups[row[key.name]].append(row)
-    totals = _Totals(statement, key, keys)
-    return {parent: to_page(group, order, window, totals.of(parent)) for parent, group in groups.items()}
-
-
-class _Totals:
-    """Totals of all parents by one statement, run when the first of them is asked for."""
-
-    def __init__(self, statement: Select[Any], key: Column[Any] | Label[Any], keys: Sequence[Any]) -> None:
-        kind = Uuid() if isinstance(key.type, Uuid) else Text()
-        chosen = bindparam("keys", list(keys), type_=ARRAY(kind))
-        self._statement = (
-            statement.with_only_columns(key, func.count().label("total")).where(key == func.any(chosen)).group_by(key)
-        )
-        self._counts: Awaitable[dict[Any, int]] | None = None
-
-    def of(self, parent: Any) -> Callable[[], Awaitable[int]]:
-        async def count() -> int:
-            if self._counts is None:
-                self._counts = asyncio.ensure_future(self._fetch())
-            return (await self._counts).get(parent, 0)
-
-        return count
-
-    async def _fetch(self) -> dict[Any, int]:
-        return {row[0]: row[1] for row in await fetch(self._statement)}
+    @property
+    def end_cursor(self) -> str | None:
+        return self._cursor(self.nodes[-1]) if self.nodes else None

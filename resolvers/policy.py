@@ -2,24 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import ColumnElement, Date, and_, extract, func, literal_column, or_
-from strawberry import ID, Parent
-from strawberry import argument as about
+from strawberry import Parent
 
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit import clock
-from kit.ids import key_of
 from kit.text import normalise_document_no
 from models.base import Labelled, table_of
 from models.policy import Policy, PolicyKind
 from resolvers.context import Info
 from resolvers.filters import Filters, at_least, one_of, overlaps, text_in, where
 from resolvers.job import import_file
-from resolvers.paging import Order, Page, Window, page, pages
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from resolvers.publishing import save
 from services.policy import POLICY, dictionary
 
@@ -84,31 +82,24 @@ FILTERS: Filters = {
 }
 
 
-async def policy(info: Info, id: Annotated[ID, about(description="Its global id (政策标识)")]) -> Any:
-    """One policy (政策), null where there is none or it is not published."""
-    key = key_of(id, "policy")
-    return await info.context.load.policy.load(key) if key else None
-
-
-async def policies(
-    info: Info, window: Window, filter: Mapping[str, Any] | None = None, order_by: PolicyOrder = PolicyOrder.NEWEST
-) -> Page:
+def policies(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: PolicyOrder = PolicyOrder.NEWEST
+) -> Listing:
     """The policy library (政策知识库)."""
-    statement = visible(Policy, info.context.viewer).where(*where(FILTERS, filter))
-    return await page(statement, ORDERS[order_by], window)
+    return Listing(visible(Policy, viewer).where(*where(FILTERS, filter)), ORDERS[order_by])
 
 
-async def today_declarations(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+def today_declarations(viewer: Viewer, filter: Mapping[str, Any] | None = None) -> Listing:
     """Calls for applications that are open today in Shanghai, the earliest deadline first (今日申报)."""
-    statement = visible(Policy, info.context.viewer).where(
+    statement = visible(Policy, viewer).where(
         P.kind == PolicyKind.DECLARATION, _status_is([ApplicationStatus.OPEN]), *where(FILTERS, filter)
     )
-    return await page(statement, ORDERS[PolicyOrder.DEADLINE], window)
+    return Listing(statement, ORDERS[PolicyOrder.DEADLINE])
 
 
-async def interpretations(viewer: Viewer, keys: Sequence[UUID], window: Window) -> Mapping[UUID, Page]:
+def interpretations(viewer: Viewer) -> Listing:
     """Interpretations (政策解读) of the policy, the newest first."""
-    return await pages(visible(Policy, viewer), P.interprets_id, keys, ORDERS[PolicyOrder.NEWEST], window)
+    return Listing(visible(Policy, viewer), ORDERS[PolicyOrder.NEWEST], P.interprets_id)
 
 
 def policy_dictionary() -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Reads of service products (服务产品): search by filters, one product, those of a store (R-PRO-02, R-BASE-21)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
-from uuid import UUID
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import ColumnElement, Numeric, func, literal_column, or_, select
-from strawberry import ID, Parent
-from strawberry import argument as about
+from strawberry import Parent
 
 from auth.viewer import Viewer
 from auth.visibility import visible
@@ -18,7 +17,8 @@ from models.publishing import PublicationState
 from models.store import Store
 from resolvers.context import Info
 from resolvers.filters import Filters, at_least, at_most, one_of, overlaps, text_in, where
-from resolvers.paging import Order, Page, Window, page, pages
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from resolvers.publishing import save
 from services.product import PRODUCT
 
@@ -81,33 +81,18 @@ FILTERS: Filters = {
 }
 
 
-async def product(info: Info, id: Annotated[ID, about(description="Its global id (产品标识)")]) -> Any:
-    """One service product (服务产品), null where there is none or it is not published."""
-    key = key_of(id, "product")
-    return await info.context.load.product.load(key) if key else None
-
-
-async def products(
-    info: Info,
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: ProductOrder = ProductOrder.NEWEST,
-) -> Page:
+def products(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: ProductOrder = ProductOrder.NEWEST
+) -> Listing:
     """Service products (服务产品) of all stores."""
-    statement = visible(Product, info.context.viewer).where(*where(FILTERS, filter))
-    return await page(statement, ORDERS[order_by], window)
+    return Listing(visible(Product, viewer).where(*where(FILTERS, filter)), ORDERS[order_by])
 
 
-async def products_of_store(
-    viewer: Viewer,
-    keys: Sequence[UUID],
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: ProductOrder = ProductOrder.NEWEST,
-) -> Mapping[UUID, Page]:
+def products_of_store(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: ProductOrder = ProductOrder.NEWEST
+) -> Listing:
     """Service products that the store offers (服务产品)."""
-    statement = visible(Product, viewer).where(*where(FILTERS, filter))
-    return await pages(statement, P.store_id, keys, ORDERS[order_by], window)
+    return replace(products(viewer, filter, order_by), key=P.store_id)
 
 
 def status(row: Parent[Any]) -> PublicationState:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from strawberry import ID, Parent
 from strawberry import argument as about
 
+from auth.viewer import Viewer
 from auth.visibility import reviewed_places, visible
 from kit.db import fetch_value
 from kit.diff import diff
@@ -22,7 +23,8 @@ from models.publishing import Revision, RevisionState
 from models.refusals import Refusal
 from resolvers.context import Info, write
 from resolvers.filters import Filters, one_of, text_in, where
-from resolvers.paging import Order, Page, Window, page
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from services import moderation, publishing, visits
 from services.publishing import KINDS, Kind
 
@@ -73,38 +75,27 @@ def _revision_id(text: str) -> UUID:
     return key
 
 
-async def revision(info: Info, id: Annotated[ID, about(description="Its global id (版本标识)")]) -> Any:
-    """One revision (版本) of an item, for its author, its managers and its reviewers."""
-    key = key_of(id, "revision")
-    return await info.context.load.revision.load(key) if key else None
-
-
-async def revisions(
-    info: Info,
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: RevisionOrder = RevisionOrder.NEWEST,
-) -> Page:
+def revisions(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: RevisionOrder = RevisionOrder.NEWEST
+) -> Listing:
     """Revisions that the viewer wrote, manages or reviews (版本列表)."""
-    statement = visible(Revision, info.context.viewer).where(*where(FILTERS, filter))
-    return await page(statement, ORDERS[order_by], window)
+    return Listing(visible(Revision, viewer).where(*where(FILTERS, filter)), ORDERS[order_by])
 
 
-async def review_queue(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+def review_queue(viewer: Viewer, filter: Mapping[str, Any] | None = None) -> Listing:
     """The one work list of reviewers over everything that waits, the longest waiting first (待办)."""
-    return await page(_queue(info, filter), QUEUE, window)
-
-
-def _queue(info: Info, filter: Mapping[str, Any] | None = None) -> Any:
-    viewer = info.context.viewer
     places = reviewed_places(viewer)
     statement = visible(Revision, viewer).where(R.state == RevisionState.PENDING_REVIEW, *where(FILTERS, filter))
-    return statement if places is None else statement.where(R.owner.in_(sorted(places)))
+    if places is not None:
+        statement = statement.where(one_of(R.owner)(sorted(places)))
+    return Listing(statement, QUEUE)
 
 
 async def review_queue_size(info: Info) -> int:
     """How many revisions wait for the viewer (待办数)."""
-    return int(await fetch_value(select(func.count()).select_from(_queue(info).subquery())))
+    return int(
+        await fetch_value(select(func.count()).select_from(review_queue(info.context.viewer).statement.subquery()))
+    )
 
 
 async def queue_size(_row: Parent[Any], info: Info) -> int:
@@ -114,7 +105,8 @@ async def queue_size(_row: Parent[Any], info: Info) -> int:
 
 async def queue_oldest(_row: Parent[Any], info: Info) -> Any:
     """Since when the oldest of them waits; null when none does (最早提交时间)."""
-    return await fetch_value(_queue(info).with_only_columns(func.min(R.submitted_at)))
+    queue = review_queue(info.context.viewer).statement
+    return await fetch_value(queue.with_only_columns(func.min(R.submitted_at)))
 
 
 def changes(row: Parent[Any]) -> list[Any]:
@@ -149,11 +141,6 @@ async def item(row: Parent[Any], info: Info) -> Any:
 def item_id(row: Parent[Any]) -> ID:
     """The item's global id, which it keeps from its first draft on (内容标识)."""
     return ID(global_id(row["kind"], row["item_id"]))
-
-
-async def open_revision(row: Parent[Any], info: Info) -> Any:
-    """The revision that is being written or reviewed, null when there is none (未完成的版本)."""
-    return await info.context.load.open_revision.load(row["id"])
 
 
 async def sensitive_words(

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Numeric, any_, func, literal_column, or_
-from strawberry import ID, Parent
+from strawberry import Parent
 from strawberry import argument as about
 
 from auth.viewer import Viewer
 from auth.visibility import visible
-from kit.ids import key_of
 from models.base import Labelled
 from models.content import TOPICS
 from models.policy import Policy
@@ -20,7 +18,8 @@ from resolvers import policy as policy_reads
 from resolvers import product as product_reads
 from resolvers.context import Info
 from resolvers.filters import Filters, one_of, text_in, where
-from resolvers.paging import Order, Page, Window, page, pages
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from resolvers.policy import PolicyOrder
 from resolvers.product import P, ProductOrder
 from resolvers.publishing import save
@@ -62,21 +61,11 @@ def _offers(viewer: Viewer, codes: Sequence[str]) -> ColumnElement[bool]:
     return S.id.in_(visible(Product, viewer, P.store_id).where(product_reads.in_categories(codes)))
 
 
-async def store(info: Info, id: Annotated[ID, about(description="Its global id (店铺标识)")]) -> Any:
-    """One store (店铺), null where there is none or it is not published."""
-    key = key_of(id, "store")
-    return await info.context.load.store.load(key) if key else None
-
-
-async def stores(
-    info: Info,
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: StoreOrder = StoreOrder.NEWEST,
-) -> Page:
+def stores(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: StoreOrder = StoreOrder.NEWEST
+) -> Listing:
     """Stores (店铺); with `kinds` the directory of the flagship stores of departments and districts."""
-    viewer = info.context.viewer
-    return await page(visible(Store, viewer).where(*where(_filters(viewer), filter)), ORDERS[order_by], window)
+    return Listing(visible(Store, viewer).where(*where(_filters(viewer), filter)), ORDERS[order_by])
 
 
 def store_columns(
@@ -97,13 +86,9 @@ def columns(row: Parent[Any]) -> list[dict[str, Any]]:
     return [{"column": column, "enabled": chosen.get(column, True)} for column in ordered]
 
 
-async def policies(
-    viewer: Viewer,
-    keys: Sequence[UUID],
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: PolicyOrder = PolicyOrder.NEWEST,
-) -> Mapping[UUID, Page]:
+def policies(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: PolicyOrder = PolicyOrder.NEWEST
+) -> Listing:
     """Policies of a flagship store: those that its department issued or that name its district (政策服务).
 
     A filter on the one policy library, never a second copy (R-STO-11, R-STO-31).
@@ -117,16 +102,12 @@ async def policies(
         .join(flagship.id.table, or_(issued, named))
         .where(*where(policy_reads.FILTERS, filter))
     )
-    return await pages(statement, flagship.id.label("flagship_id"), keys, policy_reads.ORDERS[order_by], window)
+    return Listing(statement, policy_reads.ORDERS[order_by], flagship.id.label("flagship_id"))
 
 
-async def subordinate_products(
-    viewer: Viewer,
-    keys: Sequence[UUID],
-    window: Window,
-    filter: Mapping[str, Any] | None = None,
-    order_by: ProductOrder = ProductOrder.NEWEST,
-) -> Mapping[UUID, Page]:
+def subordinate_products(
+    viewer: Viewer, filter: Mapping[str, Any] | None = None, order_by: ProductOrder = ProductOrder.NEWEST
+) -> Listing:
     """Products of the institutions below a department, shown in its flagship store (下属部门运营信息).
 
     Empty for other kinds of store (R-STO-13, R-STO-14).
@@ -139,7 +120,7 @@ async def subordinate_products(
         .join(flagship.id.table, above)
         .where(*where(product_reads.FILTERS, filter))
     )
-    return await pages(statement, flagship.id.label("flagship_id"), keys, product_reads.ORDERS[order_by], window)
+    return Listing(statement, product_reads.ORDERS[order_by], flagship.id.label("flagship_id"))
 
 
 async def store_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from strawberry import ID
 
+from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.errors import Refused
 from kit.ids import key_of
@@ -15,7 +16,8 @@ from models.words import SensitiveException, SensitiveWord
 from resolvers.context import Info, write
 from resolvers.filters import Filters, one_of, text_in, where
 from resolvers.job import import_file
-from resolvers.paging import Order, Page, Window, page
+from resolvers.listings import Listing
+from resolvers.paging import Order
 from services import words
 
 W = table_of(SensitiveWord).c
@@ -33,16 +35,14 @@ WORD_FILTERS: Filters = {
 EXCEPTION_FILTERS: Filters = {"keyword": text_in(E.phrase)}
 
 
-async def sensitive_word_library(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+def sensitive_word_library(viewer: Viewer, filter: Mapping[str, Any] | None = None) -> Listing:
     """The words that publishing forms point out, added last first (敏感字库)."""
-    statement = visible(SensitiveWord, info.context.viewer).where(*where(WORD_FILTERS, filter))
-    return await page(statement, WORDS, window)
+    return Listing(visible(SensitiveWord, viewer).where(*where(WORD_FILTERS, filter)), WORDS)
 
 
-async def sensitive_exceptions(info: Info, window: Window, filter: Mapping[str, Any] | None = None) -> Page:
+def sensitive_exceptions(viewer: Viewer, filter: Mapping[str, Any] | None = None) -> Listing:
     """The phrases in which sensitive words are harmless, added last first (例外词)."""
-    statement = visible(SensitiveException, info.context.viewer).where(*where(EXCEPTION_FILTERS, filter))
-    return await page(statement, EXCEPTIONS, window)
+    return Listing(visible(SensitiveException, viewer).where(*where(EXCEPTION_FILTERS, filter)), EXCEPTIONS)
 
 
 def _key(text: str, kind: str) -> UUID:

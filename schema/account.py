@@ -24,7 +24,7 @@ class Account(Node):
 
     username: str
     display_name: str
-    level: Level = field(resolvers.account_level)
+    level: Level = field(resolvers.account_level, needs=("level",))
     roles: list[Role]
     district: District | None = related(Loaders.district, by="district_code", about="District of work (所属区)")
     department: Department | None = related(

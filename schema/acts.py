@@ -10,7 +10,8 @@ from kit.errors import Refused
 from kit.names import camel, snake
 from models.refusals import Refusal, texts_of
 from resolvers.context import Info
-from schema.base import Access, plain
+from resolvers.filters import plain
+from schema.base import Access
 from schema.enums import enums, summary_of
 
 enums(Refusal)

@@ -63,7 +63,9 @@ class ServiceCategory:
 
 @strawberry.type
 class Query:
-    districts: list[District] = field(resolvers.districts, access="public", partner=True)
-    departments: list[Department] = field(resolvers.departments, access="public", partner=True)
-    industries: list[Industry] = field(resolvers.industries, access="public", partner=True)
-    service_categories: list[ServiceCategory] = field(resolvers.service_categories, access="public", partner=True)
+    districts: list[District] = field(resolvers.districts, access="public", partner=True, shared=True)
+    departments: list[Department] = field(resolvers.departments, access="public", partner=True, shared=True)
+    industries: list[Industry] = field(resolvers.industries, access="public", partner=True, shared=True)
+    service_categories: list[ServiceCategory] = field(
+        resolvers.service_categories, access="public", partner=True, shared=True
+    )

@@ -1,12 +1,12 @@
 """The contract kit: what a schema file is written with. One line a field; the rest is derived from the tables.
 
-`entity` makes a table's type, `field`, `related` and `connection` its fields; `schema/acts.py` has mutations and
-subscriptions, `schema/values.py` inputs. Descriptions come from the models' columns and the resolvers' docstrings.
+`entity` makes a table's type, `field`, `related` and `connection` its fields, and `lookup` a root field by global id;
+`schema/acts.py` has mutations and subscriptions, `schema/values.py` inputs. Descriptions come from the models' columns
+and the resolvers' docstrings.
 """
 
 import inspect
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -19,8 +19,9 @@ from strawberry.types.field import StrawberryField
 from kit.ids import global_id, key_of
 from kit.names import snake
 from resolvers.context import Info
+from resolvers.listings import Listed, Listing
 from resolvers.loaders import Loader
-from resolvers.paging import DEFAULT, Page, Window
+from resolvers.paging import DEFAULT, Page
 from schema.enums import summary_of
 
 T = TypeVar("T")
@@ -48,7 +49,10 @@ def field(
     partner: bool = False,
     **facts: Any,
 ) -> Any:
-    """A column of the row, or what `resolver` makes of it. `partner` marks what partner systems may read."""
+    """A column of the row, or what `resolver` makes of it. `partner` marks what partner systems may read.
+
+    `needs` and `shared` say of a resolver what it depends on, for plans (`engine/sources.py`).
+    """
     metadata: dict[str, Any] = {"access": access, "cost": cost, **facts}
     return strawberry.federation.field(
         resolver=resolver,
@@ -59,7 +63,7 @@ def field(
     )
 
 
-def related(loader: Loader[Any], by: str, *, about: str | None = None, access: str | None = None) -> Any:
+def related(loader: Loader[Any], by: str, *, about: str | None = None, access: str | None = None, cost: int = 1) -> Any:
     """What the row's column `by` refers to, loaded for all rows at once; a list where the loader has many."""
 
     async def resolve(row: strawberry.Parent[Any], info: Info) -> Any:
@@ -71,11 +75,28 @@ def related(loader: Loader[Any], by: str, *, about: str | None = None, access: s
             return [found for found in await load.load_many(key) if found is not None]
         return await load.load(key)
 
-    return field(resolve, about=about, access=access, cost=1, loader=loader, by=by)
+    return field(resolve, about=about, access=access, cost=cost, source=loader, by=by)
+
+
+def lookup(loader: Loader[Any], kind: str, *, about: str, label: str, access: str, partner: bool = False) -> Any:
+    """A root field that answers one thing by the argument `id`, which `label` names in Chinese.
+
+    The text of another kind's id, or of none, finds nothing.
+    """
+    described_id = strawberry.argument(description=f"Its global id ({label})")
+
+    async def resolve(info: Info, id: Annotated[ID, described_id]) -> Any:  # noqa: A002
+        key = key_of(id, kind)
+        return await getattr(info.context.load, loader.name).load(key) if key else None
+
+    def key(arguments: Mapping[str, Any]) -> Any:
+        return key_of(arguments["id"], kind)
+
+    return field(resolve, about=about, access=access, partner=partner, source=loader, key=key)
 
 
 def connection(
-    fetch: Callable[..., Any],
+    listing: Callable[..., Listing],
     *,
     by: str | None = None,
     filter: Any = None,  # noqa: A002 - the argument's name in the contract
@@ -87,42 +108,31 @@ def connection(
 ) -> Any:
     """A Relay connection.
 
-    Root: `fetch(info, window, **filters) -> Page`. Nested: `by` names the parent's column and `fetch` is a batch
-    `(viewer, keys, window, **filters) -> {key: Page}`, called once for all parents.
+    `listing(viewer, filter, order_by)` says which rows and in which order. `by` names the column of the parent's key
+    where the connection hangs below other rows: it is then read once for all parents.
     """
+    source = Listed(listing)
 
     async def root(info: Info, **arguments: Any) -> Any:
-        return await fetch(info, _window(arguments), **_chosen(arguments))
+        return (await source.load(info.context.viewer, [None], arguments, None))[None]
 
     async def nested(row: strawberry.Parent[Any], info: Info, **arguments: Any) -> Any:
-        batch = partial(fetch, window=_window(arguments), **_chosen(arguments))
-        identity = (fetch, repr(sorted(arguments.items())))
+        batch = partial(source.load, arguments=arguments, columns=None)
+        identity = (source, repr(sorted(arguments.items())))
         return await info.context.load.batched(identity, batch).load(row[by])
 
     resolve = root if by is None else nested
     _sign(resolve, filter, order_by, default)
     return field(
         resolve,
-        about=about or summary_of(fetch),
+        about=about or summary_of(listing),
         access=access,
         cost=2,
         partner=partner,
         size=DEFAULT,
-        connection=fetch,
+        source=source,
         by=by,
     )
-
-
-WINDOW_ARGUMENTS = ("first", "after", "last", "before")
-
-
-def _window(arguments: dict[str, Any]) -> Window:
-    return Window.of(*(arguments.get(name) for name in WINDOW_ARGUMENTS))
-
-
-def _chosen(arguments: dict[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in arguments.items() if value is not None}
-    return {name: plain(value) for name, value in given.items() if name not in WINDOW_ARGUMENTS}
 
 
 def _sign(resolve: Any, filter_type: Any, order_type: Any, default: Any) -> None:
@@ -150,16 +160,6 @@ def _about(text: str) -> Any:
     return strawberry.argument(description=text)
 
 
-def plain(value: Any) -> Any:
-    """An input as plain data. What was not given is left out, so that null and absent differ for a service."""
-    if hasattr(value, "__strawberry_definition__") and not isinstance(value, Enum):
-        given = {name: getattr(value, name) for name in value.__dict__}
-        return {name: plain(each) for name, each in given.items() if each is not strawberry.UNSET}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value
-
-
 @strawberry.interface
 class Node:
     """Anything with a global id (节点), by the Relay specification."""
@@ -182,7 +182,7 @@ def entity(
         def own_id(row: strawberry.Parent[Any]) -> ID:
             return ID(global_id(kind, row["id"]))
 
-        cls.id = strawberry.field(resolver=own_id, description="Readable global id (全局标识)")  # type: ignore[attr-defined]
+        cls.id = field(own_id, about="Readable global id (全局标识)", needs=("id",), id_of=kind)  # type: ignore[attr-defined]
         cls.__annotations__ = {"id": ID, **inspect.get_annotations(cls)}
         cls.resolve_reference = classmethod(partial(_resolve_reference, kind))  # type: ignore[attr-defined]
         return described(model, keys=keys)(cls)
@@ -260,6 +260,4 @@ class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The rows of the page (本页内容)")
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors (本页内容与游标)")
     page_info: PageInfo = strawberry.field(description="Where the page stands (分页信息)")
-    total_count: int = strawberry.field(
-        resolver=_total_count, description="Rows in all pages, counted when asked for (总数)"
-    )
+    total_count: int = field(_total_count, about="Rows in all pages, counted when asked for (总数)", shared=True)

@@ -13,7 +13,7 @@ from resolvers import content as resolvers
 from resolvers.content import ArticleOrder
 from resolvers.loaders import Loaders
 from schema.acts import mutation
-from schema.base import ID, Connection, connection, entity, field, related
+from schema.base import ID, Connection, connection, entity, field, lookup, related
 from schema.enums import enums
 from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import part_type, values_input, values_type
@@ -87,7 +87,14 @@ class ArticleSaveInput(SaveInput):
 
 @strawberry.type
 class Query:
-    article: Article | None = field(resolvers.article, access="public", partner=True)
+    article: Article | None = lookup(
+        Loaders.article,
+        "article",
+        about="One article (文章), null where there is none or it is not published.",
+        label="文章标识",
+        access="public",
+        partner=True,
+    )
     articles: Connection[Article] = connection(
         resolvers.articles,
         filter=ArticleFilter,

@@ -10,7 +10,7 @@ from models.job import JobState
 from resolvers import job as resolvers
 from resolvers.loaders import Loaders
 from schema.acts import mutation, subscription
-from schema.base import ID, Node, entity, field
+from schema.base import ID, Node, entity, field, lookup
 from schema.enums import enums
 from subscriptions import job as subscriptions
 
@@ -28,7 +28,7 @@ class Job(Node):
     failed: int
     result: JSON
     message: str = field(resolvers.message)
-    problems_url: str | None = field(resolvers.problems_url)
+    problems_url: str | None = field(resolvers.problems_url, needs=("problems_key",))
     created_at: datetime
     ended_at: datetime | None
 
@@ -42,7 +42,9 @@ class JobCancelInput:
 
 @strawberry.type
 class Query:
-    job: Job | None = field(resolvers.job, access="signed_in")
+    job: Job | None = lookup(
+        Loaders.job, "job", about="One long act (任务) of the viewer's.", label="任务标识", access="signed_in"
+    )
 
 
 @strawberry.type

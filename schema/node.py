@@ -22,5 +22,7 @@ async def _nodes(
 
 @strawberry.type
 class Query:
-    node: Node | None = field(_node, about=resolvers.node.__doc__, access="public", cost=1)
-    nodes: list[Node | None] = field(_nodes, about=resolvers.nodes.__doc__, access="public", cost=1, size="ids")
+    node: Node | None = field(_node, about=resolvers.node.__doc__, access="public", cost=1, shared=True)
+    nodes: list[Node | None] = field(
+        _nodes, about=resolvers.nodes.__doc__, access="public", cost=1, size="ids", shared=True
+    )

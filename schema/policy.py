@@ -24,7 +24,7 @@ from resolvers.loaders import Loaders
 from resolvers.policy import ApplicationStatus, PolicyOrder
 from schema.acts import mutation
 from schema.area import Department, District, Industry
-from schema.base import ID, Connection, connection, entity, field, related
+from schema.base import ID, Connection, connection, entity, field, lookup, related
 from schema.enums import enums
 from schema.job import Job
 from schema.publishing import ManagedContent, Revision, SaveInput
@@ -69,8 +69,10 @@ class Policy(ManagedContent):
     apply_end: date | None = field(partner=True)
     apply_mode: ApplyMode | None
     apply_url: str | None
-    application_status: ApplicationStatus | None = field(resolvers.application_status, partner=True)
-    days_left: int | None = field(resolvers.days_left)
+    application_status: ApplicationStatus | None = field(
+        resolvers.application_status, partner=True, needs=("apply_start", "apply_end")
+    )
+    days_left: int | None = field(resolvers.days_left, needs=("apply_end",))
     accepting_department: str
     phone: str
     basis: list[str]
@@ -170,7 +172,14 @@ class DictionaryField:
 
 @strawberry.type
 class Query:
-    policy: Policy | None = field(resolvers.policy, access="public", partner=True)
+    policy: Policy | None = lookup(
+        Loaders.policy,
+        "policy",
+        about="One policy (政策), null where there is none or it is not published.",
+        label="政策标识",
+        access="public",
+        partner=True,
+    )
     policies: Connection[Policy] = connection(
         resolvers.policies,
         filter=PolicyFilter,
@@ -182,7 +191,9 @@ class Query:
     today_declarations: Connection[Policy] = connection(
         resolvers.today_declarations, filter=PolicyFilter, access="public", partner=True
     )
-    policy_dictionary: list[DictionaryField] = field(resolvers.policy_dictionary, access="public", partner=True)
+    policy_dictionary: list[DictionaryField] = field(
+        resolvers.policy_dictionary, access="public", partner=True, shared=True
+    )
 
 
 @strawberry.input

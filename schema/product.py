@@ -16,7 +16,7 @@ from resolvers.loaders import Loaders
 from resolvers.product import ProductOrder
 from schema.acts import mutation
 from schema.area import District, ServiceCategory
-from schema.base import ID, Connection, connection, entity, field, related
+from schema.base import ID, Connection, connection, entity, field, lookup, related
 from schema.enums import enums
 from schema.publishing import ManagedContent, Revision, SaveInput
 from schema.values import values_input, values_type
@@ -51,7 +51,7 @@ class Product(ManagedContent):
     description: str
     process: str
     tags: list[str]
-    status: PublicationState = field(resolvers.status)
+    status: PublicationState = field(resolvers.status, needs=("state",))
     rating: float | None = field(partner=True)
     order_count: int = field(partner=True)
 
@@ -101,7 +101,14 @@ class ProductSaveInput(SaveInput):
 
 @strawberry.type
 class Query:
-    product: Product | None = field(resolvers.product, access="public", partner=True)
+    product: Product | None = lookup(
+        Loaders.product,
+        "product",
+        about="One service product (服务产品), null where there is none or it is not published.",
+        label="产品标识",
+        access="public",
+        partner=True,
+    )
     products: Connection[Product] = connection(
         resolvers.products,
         filter=ProductFilter,

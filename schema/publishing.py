@@ -15,7 +15,7 @@ from resolvers.loaders import Loaders
 from resolvers.publishing import Decision, RevisionOrder
 from schema.account import Account
 from schema.acts import mutation, subscription
-from schema.base import ID, Connection, Node, connection, entity, field, related
+from schema.base import ID, Connection, Node, connection, entity, field, lookup, related
 from schema.enums import describe_enum, enums
 from subscriptions import publishing as subscriptions
 
@@ -38,7 +38,13 @@ class ManagedContent(Node):
     revision_no: int = strawberry.field(description="Number of the revision that the public sees (版本号)")
     view_count: int = strawberry.field(description="Times opened, counted once a visit (浏览量)")
     offline_reason: str | None = field(about="Why it was taken offline (下线原因)", access="content.manage")
-    open_revision: "Revision | None" = field(resolvers.open_revision, access="content.manage", cost=2)
+    open_revision: "Revision | None" = related(
+        Loaders.open_revision,
+        by="id",
+        about="The revision that is being written or reviewed, null when there is none (未完成的版本).",
+        access="content.manage",
+        cost=2,
+    )
 
 
 @strawberry.type
@@ -89,15 +95,17 @@ class Revision(Node):
     """One proposal for an item: what its author wants the public to see (版本)."""
 
     kind: str
-    item_id: ID = field(resolvers.item_id)
-    item: ManagedContent | None = field(resolvers.item, cost=2)
+    item_id: ID = field(resolvers.item_id, needs=("kind", "item_id"))
+    item: ManagedContent | None = field(resolvers.item, cost=2, shared=True)
     no: int
     state: RevisionState
     title: str
     values: JSON
-    proposal: Annotated["Proposal", strawberry.lazy("schema.proposals")] = field(resolvers.proposal, cost=2)
-    changes: list[FieldDiff] = field(resolvers.changes, cost=5)
-    is_new: bool = field(resolvers.is_new)
+    proposal: Annotated["Proposal", strawberry.lazy("schema.proposals")] = field(
+        resolvers.proposal, cost=2, needs=("kind", "values")
+    )
+    changes: list[FieldDiff] = field(resolvers.changes, cost=5, needs=("kind", "before", "values"))
+    is_new: bool = field(resolvers.is_new, needs=("before",))
     words: list[RevisionMatch]
     author: Account | None = related(Loaders.account, by="author_id", about="Who wrote it (作者)")
     author_name: str
@@ -190,7 +198,13 @@ class ItemOpenedInput:
 
 @strawberry.type
 class Query:
-    revision: Revision | None = field(resolvers.revision, access="signed_in")
+    revision: Revision | None = lookup(
+        Loaders.revision,
+        "revision",
+        about="One revision (版本) of an item, for its author, its managers and its reviewers.",
+        label="版本标识",
+        access="signed_in",
+    )
     revisions: Connection[Revision] = connection(
         resolvers.revisions,
         filter=RevisionFilter,

@@ -10,8 +10,9 @@ from models.product import PriceKind, ProductNature
 from models.store import StoreColumn, StoreKind
 from resolvers import search as resolvers
 from resolvers.context import Info
+from resolvers.filters import plain
 from resolvers.search import SearchOrder
-from schema.base import PageInfo, field, plain
+from schema.base import PageInfo, field
 from schema.content import Article
 from schema.enums import describe_enum, enums
 from schema.policy import Policy

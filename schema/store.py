@@ -16,7 +16,7 @@ from resolvers.product import ProductOrder
 from resolvers.store import StoreOrder
 from schema.acts import mutation
 from schema.area import Department, District
-from schema.base import Connection, connection, entity, field, related
+from schema.base import Connection, connection, entity, field, lookup, related
 from schema.content import Article, ArticleFilter
 from schema.enums import enums
 from schema.policy import Policy, PolicyFilter
@@ -49,7 +49,7 @@ class Store(ManagedContent):
     phone: str = field(partner=True)
     address: str = field(partner=True)
     website: str | None = field(partner=True)
-    columns: list[part_type(ColumnSetting)] = field(resolvers.columns)  # type: ignore[valid-type]
+    columns: list[part_type(ColumnSetting)] = field(resolvers.columns, needs=("columns", "kind"))  # type: ignore[valid-type]
     rating: float | None = field(partner=True)
     follower_count: int = field(partner=True)
     products: Connection[Product] = connection(
@@ -126,7 +126,14 @@ class StoreSaveInput(SaveInput):
 
 @strawberry.type
 class Query:
-    store: Store | None = field(resolvers.store, access="public", partner=True)
+    store: Store | None = lookup(
+        Loaders.store,
+        "store",
+        about="One store (店铺), null where there is none or it is not published.",
+        label="店铺标识",
+        access="public",
+        partner=True,
+    )
     stores: Connection[Store] = connection(
         resolvers.stores,
         filter=StoreFilter,
@@ -135,7 +142,7 @@ class Query:
         access="public",
         partner=True,
     )
-    store_columns: list[OfferedColumn] = field(resolvers.store_columns, access="public", partner=True)
+    store_columns: list[OfferedColumn] = field(resolvers.store_columns, access="public", partner=True, shared=True)
 
 
 @strawberry.type

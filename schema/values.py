@@ -23,9 +23,8 @@ def values_type(model: type[SQLModel]) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         for name, column in model.model_fields.items():
             cls.__annotations__[name] = _on_the_wire(column.annotation, part_type)
-            setattr(
-                cls, name, field(_global_id_of(name, column) if _is_key(column) else None, about=column.description)
-            )
+            made = {"resolver": _global_id_of(name, column), "needs": (name,)} if _is_key(column) else {}
+            setattr(cls, name, field(about=column.description, **made))
         return described(model)(cls)
 
     return decorate

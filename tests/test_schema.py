@@ -26,7 +26,6 @@ from graphql import (
 )
 from graphql.pyutils import snake_to_camel
 from sqlalchemy import JSON, Column, Table, TypeDecorator
-from sqlmodel import SQLModel
 
 import migrations
 import models
@@ -199,8 +198,7 @@ COLUMNS_FOR: dict[str, tuple[type, ...]] = {
 def tables() -> Iterator[tuple[str, Table]]:
     """GraphQL types that are rows of a table: entities by their loader, reference data by their model."""
     for typename, loader in ENTITIES.values():
-        (table,) = loader.reads
-        yield typename, SQLModel.metadata.tables[table]
+        yield typename, loader.table
     for typename, model in REFERENCE.items():
         yield typename, model.__table__  # type: ignore[attr-defined]
 
