@@ -55,7 +55,7 @@ class Feed:
 
     async def open(self, url: str) -> None:
         """Returns when the first attempt is over, whether or not it went well."""
-        self._tried.clear()
+        self._tried = asyncio.Event()
         self._follower = asyncio.create_task(self._follow(url), name="feed")
         await self._tried.wait()
 
