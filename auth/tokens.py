@@ -4,6 +4,7 @@ The one place that calls python-jose: its `decode` accepts any algorithm and an 
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from kit.settings import MINIMUM_SECRET_LENGTH, Settings, settings
 ALGORITHM = "HS256"
 ISSUER = "esc"
 LIFETIME = timedelta(minutes=15)
+REMEMBERED = 4_096
+REFUSAL = "The access token is invalid or has ended (访问令牌无效或已过期)"
 
 
 def _secret(chosen: Settings) -> str:
@@ -49,11 +52,20 @@ def issue(viewer: Viewer, lifetime: timedelta = LIFETIME) -> tuple[str, datetime
 
 def read(token: str) -> Viewer:
     """The viewer of a token; raises `Unauthenticated` for one that is not ours, was changed or has ended."""
+    viewer = _verified(token, _secret(settings))
+    if viewer.expires_at is None or viewer.expires_at <= clock.real():
+        raise Unauthenticated(REFUSAL)
+    return viewer
+
+
+@lru_cache(REMEMBERED)
+def _verified(token: str, secret: str) -> Viewer:
+    """Whom a token names. Once found genuine it stays so: only time and revocations end it."""
     try:
-        claims = jwt.decode(token, _secret(settings), algorithms=[ALGORITHM], issuer=ISSUER)
+        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], issuer=ISSUER)
         return _viewer(claims)
     except (JWTError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise Unauthenticated("The access token is invalid or has ended (访问令牌无效或已过期)") from error
+        raise Unauthenticated(REFUSAL) from error
 
 
 def _viewer(claims: dict[str, Any]) -> Viewer:

@@ -11,11 +11,13 @@ _GLOBAL_ID = re.compile(r"([a-z][a-z0-9_]*)_([0-9a-f]{32})")
 
 def uuid7() -> UUID:
     """A UUID of version 7 (RFC 9562): Unix milliseconds, then random bits: new keys go to an index's end."""
-    milliseconds = int(clock.real().timestamp() * 1000)
-    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
-    raw[6] = (raw[6] & 0x0F) | 0x70
-    raw[8] = (raw[8] & 0x3F) | 0x80
-    return UUID(bytes=bytes(raw))
+    return UUID(int=int(uuid7_hex(), 16))
+
+
+def uuid7_hex() -> str:
+    """The 32 digits of a `uuid7`, for an id that is only ever a text."""
+    milliseconds, random = int(clock.real().timestamp() * 1000), os.urandom(9).hex()
+    return f"{milliseconds:012x}7{random[:3]}8{random[3:]}"
 
 
 def global_id(kind: str, key: UUID) -> str:

@@ -5,6 +5,7 @@ by several workers a scrape meets any one of them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
@@ -46,7 +47,7 @@ def observe_operation(name: str | None, kind: str | None, seconds: float, codes:
     if name and not codes and len(_names) < _NAMES_LIMIT:
         _names.add(name)
     label = name if name in _names else "(other)" if name else "(anonymous)"
-    OPERATION_SECONDS.labels(label, kind or "(unread)").observe(seconds)
+    _seconds_of(label, kind or "(unread)").observe(seconds)
 
 
 def counted(app: App) -> App:
@@ -73,7 +74,17 @@ def render(accept: str) -> tuple[bytes, str]:
 def _counting(send: Send, method: str) -> Send:
     async def send_counted(message: Message) -> None:
         if message["type"] == "http.response.start":
-            HTTP_REQUESTS.labels(method if method in _METHODS else "(other)", message["status"]).inc()
+            _answers_of(method if method in _METHODS else "(other)", message["status"]).inc()
         await send(message)
 
     return send_counted
+
+
+@cache
+def _seconds_of(operation: str, kind: str) -> Histogram:
+    return OPERATION_SECONDS.labels(operation, kind)
+
+
+@cache
+def _answers_of(method: str, status: int) -> Counter:
+    return HTTP_REQUESTS.labels(method, status)

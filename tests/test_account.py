@@ -267,6 +267,22 @@ async def test_a_token_carries_the_viewer_without_a_round_trip(api: Api) -> None
     assert await tokens.authenticate(None) == ANONYMOUS
 
 
+async def test_a_token_seen_before_ends_with_its_time_and_with_the_secret(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued, expires_at = tokens.issue(await account("buyer"), timedelta(seconds=2))
+    assert (await as_bearer(api, issued))[0] == 200
+    assert tokens.read(issued).expires_at == expires_at
+    with monkeypatch.context() as other:
+        other.setattr(settings, "secret_key", SecretStr("another-secret-another-secret-another"))
+        with pytest.raises(Unauthenticated):
+            tokens.read(issued)
+    await asyncio.sleep((expires_at - clock.real()).total_seconds())
+    assert (await as_bearer(api, issued))[0] == 401
+    with pytest.raises(Unauthenticated):
+        tokens.read(issued)
+
+
 PRODUCTION = {
     "ESC_ENV": "production",
     "ESC_SECRET_KEY": "s" * MINIMUM_SECRET_LENGTH,
