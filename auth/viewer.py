@@ -7,7 +7,6 @@ from uuid import UUID
 
 from kit.errors import Unauthenticated
 
-
 NOBODY = UUID(int=0)
 
 
