@@ -7,16 +7,19 @@ An item costs at least 1, however little is selected of it: rows of leaves take 
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, cast
 
-from graphql import GraphQLField, GraphQLSchema, get_named_type, is_leaf_type
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, is_leaf_type
 from graphql.language import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     ValueNode,
@@ -29,12 +32,43 @@ from engine.measure import INTROSPECTION
 PAGE_ARGUMENTS = ("first", "last")
 REPRESENTATIONS = "representations"
 LEAF = 0.25
+KEPT = 64
 
 
 def metadata(field: GraphQLField) -> Mapping[str, Any]:
     """What the schema's author noted at the Strawberry field behind a GraphQL field."""
     definition = field.extensions.get("strawberry-definition")
     return definition.metadata if definition is not None else {}
+
+
+class Costs:
+    """What the operations of one document cost, worked out once for the same sizes of pages and lists."""
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, list_size: int) -> None:
+        self._schema = schema
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._list_size = list_size
+        self._known: dict[Any, int] = {}
+
+    def of(self, operation: OperationDefinitionNode, root: GraphQLObjectType, variables: Mapping[str, Any]) -> int:
+        sized = ((name, _size(value)) for name, value in variables.items() if not isinstance(value, str))
+        sizes = (id(operation), *sized)
+        known = self._known.get(sizes)
+        if known is None:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            costing = Costing(self._schema, self._fragments, variables, self._list_size)
+            known = self._known[sizes] = ceil(costing.of(operation.selection_set, root))
+        return known
+
+
+def _size(value: Any) -> int:
+    """All of a variable's value that a cost can depend on: a number, or the length of a list."""
+    if isinstance(value, int):
+        return value
+    return len(value) if isinstance(value, list) else -1
 
 
 class Costing:

@@ -1,32 +1,46 @@
-"""Documents, parsed and validated once and kept by the hash of their text."""
+"""Documents, parsed and validated once and kept by their text."""
 
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphql import GraphQLSchema, GraphQLSyntaxError, parse, specified_rules, validate
 from graphql.language import DocumentNode, OperationDefinitionNode
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from engine.cost import Costs
 from engine.errors import Described, RequestError, describe, document_errors
 from engine.limits import Limits, exceeded
 from engine.lru import Lru
 from engine.measure import Measure, Ruler, check
+from engine.variables import Variables
+from engine.variants import Variants
 from kit.errors import ApiError, ErrorCode
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 _OVERRUN = re.compile(r"Document contains more than \d+ (tokens|comments)|Document is nested too deep")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selected:
-    """One operation of a document, as its client chose it."""
+    """One operation of a document, and what was found out about it for all its requests."""
 
+    schema: GraphQLSchema
     document: DocumentNode
     node: OperationDefinitionNode
     measure: Measure
+    costs: Costs
+
+    @cached_property
+    def variables(self) -> Variables:
+        return Variables(self.schema, self.node)
+
+    @cached_property
+    def variants(self) -> Variants:
+        return Variants(self.document)
 
     @property
     def name(self) -> str | None:
@@ -51,9 +65,9 @@ class Documents:
         return _choose(self._get(text), operation_name)
 
     def _get(self, text: str) -> Mapping[str, Selected]:
-        key = hashlib.sha256(text.encode()).hexdigest()
-        if operations := self._documents.get(key):
+        if operations := self._documents.get(text):
             return operations
+        key = hashlib.sha256(text.encode()).hexdigest()
         if errors := self._failures.get(key):
             raise _refused(errors)
         try:
@@ -61,7 +75,7 @@ class Documents:
         except RequestError as error:
             self._failures.put(key, error.errors, weight=sum(len(each["message"]) for each in error.errors))
             raise
-        self._documents.put(key, operations, weight=len(text))
+        self._documents.put(text, operations, weight=len(text))
         return operations
 
     def _read(self, text: str) -> Mapping[str, Selected]:
@@ -69,7 +83,8 @@ class Documents:
             document = self._parse(text)
             ruler = Ruler(document)
             operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-            selected = [Selected(document, node, ruler.measure(node)) for node in operations]
+            costs = Costs(self._schema, document, self._limits.list_size)
+            selected = [Selected(self._schema, document, node, ruler.measure(node), costs) for node in operations]
             for operation in selected:
                 check(operation.measure, self._limits)
         except ApiError as error:

@@ -24,7 +24,7 @@ def gate(schema: GraphQLSchema) -> None:
 
     Raises ValueError where a root field names no rule, or any field a rule that the table does not hold.
     """
-    nameless = [f"{root}.{name}" for root, name, field in _root_fields(schema) if _rule(root, name, field) is None]
+    nameless = [f"{root}.{name}" for root, name, field in _root_fields(schema) if rule_of(root, name, field) is None]
     if nameless:
         raise ValueError(f"root fields without an access rule: {', '.join(nameless)}")
     for type_ in schema.type_map.values():
@@ -41,7 +41,7 @@ def _root_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLObjectType, str
                     yield root, name, field
 
 
-def _rule(type_: GraphQLObjectType, name: str, field: GraphQLField) -> str | None:
+def rule_of(type_: GraphQLObjectType, name: str, field: GraphQLField) -> str | None:
     """The field's own rule, or that of an interface that declares the field: a type cannot shed it by redefining."""
     declared = (each.fields[name] for each in type_.interfaces if name in each.fields)
     rules = (metadata(each).get("access") for each in (field, *declared))
@@ -49,7 +49,7 @@ def _rule(type_: GraphQLObjectType, name: str, field: GraphQLField) -> str | Non
 
 
 def _guard(schema: GraphQLSchema, type_: GraphQLObjectType, name: str, field: GraphQLField) -> None:
-    rule = _rule(type_, name, field)
+    rule = rule_of(type_, name, field)
     if rule is None or _GATED in field.extensions:
         return
     if rule not in RULES:
@@ -79,9 +79,9 @@ def _admits(rule: str, viewer: Viewer, row: Any) -> bool:
     if decision is not Decision.OWN:
         return decision is Decision.ALLOW
     own = RULES[rule].own
-    return row is not None and own is not None and _cell(row, own) == viewer.id
+    return row is not None and own is not None and cell(row, own) == viewer.id
 
 
-def _cell(row: Any, column: str) -> Any:
+def cell(row: Any, column: str) -> Any:
     """Rows are asyncpg Records and dicts; events and values are objects. A column that a row lacks raises."""
     return row[column] if hasattr(row, "__getitem__") else getattr(row, column)

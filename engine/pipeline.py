@@ -1,43 +1,29 @@
-"""From a request's parameters to results, whatever the transport: choose, check, run through graphql-core."""
+"""From a request's parameters to results, whatever the transport: choose, check, run by a plan or by the reference."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
-from math import ceil
-from typing import Any, Literal, TypeGuard, cast
+from typing import Any, Literal
 from uuid import UUID
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
-from graphql.execution import (
-    Executor,
-    create_source_event_stream,
-    execute_root_selection_set,
-    execute_subscription_event,
-)
+from graphql import GraphQLError, GraphQLSchema, OperationType
+from graphql.execution import Executor
 from graphql.execution.async_iterables import aclosing
-from strawberry.execution import optimized_is_awaitable
 
 from auth.access import Decision, decide
 from auth.viewer import Viewer
-from engine.cost import Costing
+from engine import reference
 from engine.documents import Documents, Selected
-from engine.errors import (
-    Described,
-    RequestError,
-    codes,
-    describe,
-    document_errors,
-    field_error,
-    internal,
-    operation_error,
-    refusal,
-)
+from engine.errors import Described, RequestError, codes, describe, field_error, internal, operation_error, refusal
+from engine.execute import Run
 from engine.federation import Trace, wants_trace
 from engine.limits import Limits, exceeded
 from engine.params import Params
 from engine.persisted import Persisted
+from engine.reference import Reference, survivable
+from engine.variants import Variant
 from engine.wire import Answer, Result, encode
+from kit import metrics
 from kit.errors import ApiError, ErrorCode
 
 INTROSPECT = "schema.introspect"
@@ -69,22 +55,25 @@ class Finished:
 
 @dataclass(slots=True)
 class Operation:
-    """An operation that passed every check and may run once."""
+    """An operation that passed every check and may run once. `variables` are coerced."""
 
-    executor: Executor[Any]
+    selected: Selected
+    given: Mapping[str, Any]
+    variables: Mapping[str, Any]
     viewer: Viewer
     info: RequestInfo
     started: float
+    executor: Executor[Any] | None = None
     trace: Trace | None = None
     codes: set[str] = field(default_factory=set)
 
     @property
     def kind(self) -> OperationType:
-        return self.executor.operation.operation
+        return self.selected.node.operation
 
 
 class Pipeline:
-    """Opens and runs operations. Every field resolves through graphql-core's executor, which is the reference."""
+    """Opens and runs operations. With `plans=False` everything is answered by the reference."""
 
     def __init__(
         self,
@@ -96,14 +85,16 @@ class Pipeline:
         limits: Limits,
         hardened: bool,
         on_operation: Callable[[Finished], None],
+        plans: bool = True,
     ) -> None:
         self._schema = schema
-        self._executor_class = executor_class
+        self._reference = Reference(schema, executor_class, hide_suggestions=hardened, max_errors=limits.errors)
         self._context = context
         self._persisted = persisted
         self._limits = limits
         self._hardened = hardened
         self._on_operation = on_operation
+        self._plans = plans
         self._documents = Documents(schema, limits, suggestions=not hardened)
 
     async def open(self, params: Params, viewer: Viewer, info: RequestInfo) -> Operation:
@@ -113,10 +104,10 @@ class Pipeline:
         try:
             text = await self._persisted.text(params.query, params.extensions)
             selected = self._documents.select(text, params.operation_name)
-            operation = self._checked(selected, params, viewer, info, started)
+            operation = self._checked(selected, params.variables, viewer, info, started)
             await self._persisted.keep(params.query, params.extensions)
         except RequestError as error:
-            self._report(selected.node if selected else None, started, codes(error.errors), viewer, info)
+            self._report(selected, started, codes(error.errors), viewer, info)
             raise
         return operation
 
@@ -124,56 +115,97 @@ class Pipeline:
         return not self._hardened or decide(INTROSPECT, viewer) is Decision.ALLOW
 
     def _checked(
-        self, selected: Selected, params: Params, viewer: Viewer, info: RequestInfo, started: float
+        self, selected: Selected, given: Mapping[str, Any], viewer: Viewer, info: RequestInfo, started: float
     ) -> Operation:
         if selected.measure.reveals and not self.may_introspect(viewer):
             raise operation_error(refusal(viewer))
         trace = Trace() if wants_trace(info.headers) and self.may_introspect(viewer) else None
-        executor = self._executor(selected, params.variables, trace)
-        self._check_cost(executor)
-        return Operation(executor, viewer, info, started, trace)
+        variables: Mapping[str, Any] | None = selected.variables.coerce(given)
+        executor = None
+        if variables is None or trace is not None:
+            middleware = trace.middleware if trace else None
+            executor = self._reference.executor(selected.document, selected.name, given, middleware)
+            variables = executor.variable_values.coerced
+        self._check_cost(selected, variables)
+        return Operation(selected, given, variables, viewer, info, started, executor, trace)
 
-    def _executor(self, selected: Selected, variables: Mapping[str, Any], trace: Trace | None) -> Executor[Any]:
-        built = self._executor_class.build(
-            self._schema,
-            selected.document,
-            raw_variable_values=dict(variables),
-            operation_name=selected.name,
-            max_coercion_errors=self._limits.errors - 1,
-            middleware=trace.middleware if trace else None,
-            is_awaitable=cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable),
-            hide_suggestions=self._hardened,
-            operation_extensions=None,
-        )
-        if isinstance(built, list):
-            raise RequestError(document_errors(ErrorCode.BAD_USER_INPUT, built), 400, json_status=200)
-        return built
-
-    def _check_cost(self, executor: Executor[Any]) -> None:
-        root = executor.schema.get_root_type(executor.operation.operation)
+    def _check_cost(self, selected: Selected, variables: Mapping[str, Any]) -> None:
+        root = self._schema.get_root_type(selected.node.operation)
         if root is None:
-            message = f"There is no {executor.operation.operation.value} in this schema (不支持该类操作)"
+            message = f"There is no {selected.node.operation.value} in this schema (不支持该类操作)"
             raise operation_error(ApiError(ErrorCode.GRAPHQL_VALIDATION_FAILED, message))
-        costing = Costing(
-            executor.schema,
-            executor.fragment_definitions,
-            executor.variable_values.coerced,
-            self._limits.list_size,
-        )
-        cost = ceil(costing.of(executor.operation.selection_set, root))
+        cost = selected.costs.of(selected.node, root, variables)
         if cost > self._limits.cost:
             raise operation_error(exceeded("cost", self._limits.cost, cost))
 
     async def run(self, operation: Operation) -> Answer:
         """The one result of a query or a mutation. Never raises: whatever happens is in its errors."""
-        result = await self._result(operation, operation.executor, execute_root_selection_set)
-        if operation.trace:
-            result["extensions"] = operation.trace.finish()
+        answer = await self._planned(operation) or Answer(encode(await self._referred(operation)))
         self.finish(operation)
-        return Answer(encode(result))
+        return answer
+
+    async def _planned(self, operation: Operation) -> Answer | None:
+        """What the plan answers; None where there is none or it gives up, and nothing has been done yet."""
+        variant = self._variant(operation)
+        if variant is None or variant.plan is None:
+            metrics.RUNS_REFERENCE.inc()
+            return None
+        run = self._new_run(operation)
+        variant.runs += 1
+        kept: dict[str, Any] | None = {} if operation.kind is OperationType.MUTATION else None
+        try:
+            body = encode({"data": await variant.plan.run(run, kept)})
+        except BaseException as error:
+            if not survivable(error):
+                raise
+            variant.failures += 1
+            metrics.RUNS_FALLBACK.inc()
+            return None if kept is None else Answer(encode(await self._referred(operation, kept)))
+        metrics.RUNS_PLAN.inc()
+        return Answer(body)
+
+    def _variant(self, operation: Operation) -> Variant | None:
+        if not self._plans or operation.trace is not None:
+            return None
+        selected = operation.selected
+        return selected.variants.choose(operation.variables, operation.viewer, lambda: self._built(operation))
+
+    def _new_run(self, operation: Operation) -> Run:
+        return Run(operation.viewer, operation.variables, lambda: self._executor(operation))
+
+    def _built(self, operation: Operation) -> Executor[Any]:
+        if operation.executor is None:
+            selected = operation.selected
+            operation.executor = self._reference.executor(selected.document, selected.name, operation.given)
+        return operation.executor
+
+    def _executor(self, operation: Operation) -> Executor[Any]:
+        """The operation's executor, with a new context."""
+        executor = self._built(operation)
+        executor.context_value = self._context(operation.viewer, operation.info)
+        return executor
+
+    async def _referred(self, operation: Operation, kept: Mapping[str, Any] | None = None) -> Result:
+        """What the reference answers; root fields in `kept` are not called again."""
+        try:
+            executor = self._executor(operation)
+            if kept is not None:
+                executor = self._reference.executor(
+                    operation.selected.document, operation.selected.name, operation.given, reference.replaying(kept)
+                )
+                executor.context_value = self._context(operation.viewer, operation.info)
+            result = await reference.execute(executor)
+        except BaseException as error:
+            if not survivable(error):
+                raise
+            return {"data": None, **self._failed(operation, error)}
+        answer = self._result(operation, result.data, result.errors)
+        if operation.trace:
+            answer["extensions"] = operation.trace.finish()
+        return answer
 
     async def stream(self, operation: Operation) -> AsyncGenerator[Answer, None]:
-        """The results of any operation. A result without `data` is the last: the stream could not start, or broke."""
+        """The results of any operation. A fatal answer is the last: the stream could not start, or broke."""
         if operation.kind is not OperationType.SUBSCRIPTION:
             yield await self.run(operation)
             return
@@ -185,10 +217,9 @@ class Pipeline:
             async with aclosing(source) as events:  # graphql-core's own, since a source need not be a generator
                 try:
                     async for event in events:
-                        executor = operation.executor.build_per_event_executor(event)
-                        yield Answer(encode(await self._result(operation, executor, execute_subscription_event)))
+                        yield await self._event(operation, event)
                 except BaseException as error:
-                    if not _survivable(error):
+                    if not survivable(error):
                         raise
                     yield _fatal(self._failed(operation, error))
         finally:
@@ -196,30 +227,35 @@ class Pipeline:
 
     async def _source(self, operation: Operation) -> AsyncIterable[Any] | Result:
         try:
-            operation.executor.context_value = self._context(operation.viewer, operation.info)
-            opened = create_source_event_stream(operation.executor)
-            source = await opened if isinstance(opened, Awaitable) else opened
+            source = await reference.source(self._executor(operation))
         except BaseException as error:
-            if not _survivable(error):
+            if not survivable(error):
                 raise
             return self._failed(operation, error)
-        if isinstance(source, ExecutionResult):
-            return {"errors": self._described(operation, source.errors or [])}
-        return source
+        return {"errors": self._described(operation, source)} if isinstance(source, list) else source
 
-    async def _result(
-        self, operation: Operation, executor: Executor[Any], execute: Callable[[Executor[Any]], Any]
-    ) -> Result:
+    async def _event(self, operation: Operation, event: Any) -> Answer:
+        """One event of a subscription, with a new context, so that nothing loaded before is shown again."""
+        variant = self._variant(operation)
+        if variant is not None and variant.plan is not None:
+            variant.runs += 1
+            try:
+                return Answer(encode({"data": await variant.plan.run_event(self._new_run(operation), event)}))
+            except BaseException as error:
+                if not survivable(error):
+                    raise
+                variant.failures += 1
         try:
-            executor.context_value = self._context(operation.viewer, operation.info)
-            executed = execute(executor)
-            result: ExecutionResult = await executed if isinstance(executed, Awaitable) else executed
+            result = await reference.execute_event(self._executor(operation), event)
         except BaseException as error:
-            if not _survivable(error):
+            if not survivable(error):
                 raise
-            return {"data": None, **self._failed(operation, error)}
-        described = self._described(operation, result.errors or [])
-        return {"errors": described, "data": result.data} if described else {"data": result.data}
+            return Answer(encode({"data": None, **self._failed(operation, error)}))
+        return Answer(encode(self._result(operation, result.data, result.errors)))
+
+    def _result(self, operation: Operation, data: Any, errors: list[GraphQLError] | None) -> Result:
+        described = self._described(operation, errors or [])
+        return {"errors": described, "data": data} if described else {"data": data}
 
     def _failed(self, operation: Operation, error: BaseException) -> Result:
         described = describe(error) if isinstance(error, ApiError) else internal(error)
@@ -234,33 +270,16 @@ class Pipeline:
     def finish(self, operation: Operation) -> None:
         """Tells that an operation is over, for those who let another's run answer it."""
         seen = tuple(sorted(operation.codes))
-        self._report(operation.executor.operation, operation.started, seen, operation.viewer, operation.info)
+        self._report(operation.selected, operation.started, seen, operation.viewer, operation.info)
 
     def _report(
-        self,
-        node: OperationDefinitionNode | None,
-        started: float,
-        seen: tuple[str, ...],
-        viewer: Viewer,
-        info: RequestInfo,
+        self, selected: Selected | None, started: float, seen: tuple[str, ...], viewer: Viewer, info: RequestInfo
     ) -> None:
-        name = node.name.value if node and node.name else None
-        kind = node.operation.value if node else None
+        name = selected.name if selected else None
+        kind = selected.node.operation.value if selected else None
         seconds = time.perf_counter() - started
         self._on_operation(Finished(name, kind, seconds, seen, viewer.id, info.id, info.transport))
 
 
 def _fatal(result: Result) -> Answer:
     return Answer(encode(result), result["errors"])
-
-
-def _survivable(error: BaseException) -> bool:
-    """Whether this is a failure of the operation, and not the end of the task that runs it.
-
-    A future that a failing sibling cancelled raises CancelledError too, though nobody cancelled this task
-    (aiodataloader shares such futures).
-    """
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is not None and not task.cancelling()
-    return isinstance(error, Exception)

@@ -25,7 +25,7 @@ class Engine:
     `context` is called anew for each operation and each event of a subscription; resolvers find its value in
     `info.context`, which must have the attribute `viewer`. `hardened`: introspection, the SDL, traces and the IDE only
     under the rule `schema.introspect`, and no suggestions in errors. `ide` gives GraphiQL's page, or None while it is
-    being built. `on_operation` hears of every operation once it is over.
+    being built. `on_operation` hears of every operation once it is over. `plans=False` leaves all to the reference.
 
     Raises ValueError where a root field names no rule, and for schema extensions or operation directives of
     Strawberry's, which this executor would silently skip.
@@ -43,6 +43,7 @@ class Engine:
         allowed_origins: Collection[str] = (),
         ide: ide_page.Page | None = None,
         on_operation: Callable[[Finished], None] = lambda _: None,
+        plans: bool = True,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("the engine runs no Strawberry extensions and no operation directives")
@@ -59,6 +60,7 @@ class Engine:
             limits=limits,
             hardened=hardened,
             on_operation=on_operation,
+            plans=plans,
         )
         self._http = Http(pipeline, authenticate=authenticate, origins=origins, limits=limits, page=ide)
         self._websocket = WebSocket(pipeline, authenticate=authenticate, origins=origins, limits=limits)

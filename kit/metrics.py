@@ -24,10 +24,32 @@ OPERATION_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
     registry=REGISTRY,
 )
+_RUNS = Counter(
+    "esc_operation_runs",
+    "How operations were answered: by a plan, by the reference, or by the reference after a plan gave up",
+    ["path"],
+    registry=REGISTRY,
+)
+RUNS_PLAN = _RUNS.labels("plan")
+RUNS_REFERENCE = _RUNS.labels("reference")
+RUNS_FALLBACK = _RUNS.labels("fallback")
 SQL_STATEMENTS = Counter("esc_sql_statements", "SQL statements sent", registry=REGISTRY)
 OPEN_SOCKETS = Gauge("esc_open_sockets", "Open WebSocket connections", registry=REGISTRY)
 QUEUE_DEPTH = Gauge("esc_queue_depth", "Jobs by state; failed ones wait for a person", ["state"], registry=REGISTRY)
 SEARCH_DEGRADED = Gauge("esc_search_degraded", "1 while reads fall back from the search server", registry=REGISTRY)
+_CACHE_ANSWERS = Counter(
+    "esc_cache_answers",
+    "Queries answered: from the cache (hit), made and kept (miss), made for one viewer alone (private), "
+    "made while nothing may be kept (bypass)",
+    ["outcome"],
+    registry=REGISTRY,
+)
+CACHE_HIT = _CACHE_ANSWERS.labels("hit")
+CACHE_MISS = _CACHE_ANSWERS.labels("miss")
+CACHE_PRIVATE = _CACHE_ANSWERS.labels("private")
+CACHE_BYPASS = _CACHE_ANSWERS.labels("bypass")
+CACHE_BYTES = Gauge("esc_cache_bytes", "Memory of the answers that are kept", registry=REGISTRY)
+CACHE_TEXTS = Gauge("esc_cache_texts", "Different requests with answers that are kept", registry=REGISTRY)
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _NAMES_LIMIT = 200

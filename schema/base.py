@@ -196,7 +196,12 @@ def described(model: type[Any], *, keys: tuple[str, ...] = ()) -> Callable[[type
     def decorate(cls: type[T]) -> type[T]:
         name = cls.__name__
         _describe(cls, model)
-        cls.is_type_of = staticmethod(lambda row, _info: _typename(row) in (None, name))  # type: ignore[attr-defined]
+
+        def is_type_of(row: Any, _info: Any) -> bool:
+            return _typename(row) in (None, name)
+
+        is_type_of.by_name_only = True  # type: ignore[attr-defined]  # a plan looks at the name where types are open
+        cls.is_type_of = staticmethod(is_type_of)  # type: ignore[attr-defined]
         return strawberry.federation.type(cls, keys=list(keys), description=summary_of(cls))
 
     return decorate

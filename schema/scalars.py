@@ -22,6 +22,9 @@ def read(row: Any, name: str) -> Any:
     return row[name] if isinstance(row, Record | Mapping) else getattr(row, name)
 
 
+read.by_key = True  # type: ignore[attr-defined]  # a plan need not ask whether a database row is one
+
+
 def _moment(text: str) -> datetime:
     """Without an offset it would be another moment on every server; at the ends of the calendar none can be added."""
     moment = datetime.fromisoformat(text)

@@ -1,0 +1,94 @@
+"""The plans of one operation: one for each set of conditions and each way in which its rules decide."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql.execution import Executor
+from graphql.language import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
+
+from auth.access import Decision, decide
+from auth.viewer import Viewer
+from engine.compile import Plan, Unknown, compile_plan
+
+MOST = 16
+"""A client can ask for 2^n variants of one document; beyond this many the reference answers."""
+
+PATIENCE = 20
+"""Failures, more than every second run, after which a variant is left to the reference: it would pay for both."""
+
+
+@dataclass(slots=True)
+class Variant:
+    """A plan and how it fares; without one the compiler did not know the operation for these viewers."""
+
+    plan: Plan | None
+    decisions: Mapping[str, Decision]
+    runs: int = 0
+    failures: int = 0
+
+    def fits(self, viewer: Viewer) -> bool:
+        return all(decide(rule, viewer) is decision for rule, decision in self.decisions.items())
+
+    @property
+    def usable(self) -> bool:
+        return self.plan is not None and (self.failures < PATIENCE or self.failures * 2 <= self.runs)
+
+
+class Variants:
+    """What was compiled for one operation of one document."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._conditions = _conditions(document)
+        self._known: dict[tuple[Any, ...], list[Variant]] = {}
+        self._count = 0
+
+    def choose(
+        self, variables: Mapping[str, Any], viewer: Viewer, make_executor: Callable[[], Executor[Any]]
+    ) -> Variant | None:
+        """None: the reference answers."""
+        key = tuple(variables.get(name) for name in self._conditions)
+        variants = self._known.setdefault(key, [])
+        for variant in variants:
+            if variant.fits(viewer):
+                return variant if variant.usable else None
+        if self._count >= MOST:
+            return None
+        self._count += 1
+        executor = make_executor()
+        try:
+            plan = compile_plan(executor, viewer)
+        except Unknown as unknown:
+            variants.append(Variant(None, unknown.decisions))
+            return None
+        variants.append(Variant(plan, plan.decisions))
+        return variants[-1]
+
+
+def _conditions(document: DocumentNode) -> tuple[str, ...]:
+    """The variables in @skip and @include, anywhere in the document."""
+    search = _Search()
+    visit(document, search)
+    return tuple(dict.fromkeys(search.names))
+
+
+class _Search(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def _enter(self, node: FieldNode | InlineFragmentNode | FragmentSpreadNode, *_: Any) -> None:
+        for directive in node.directives or ():
+            for argument in directive.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    self.names.append(argument.value.name.value)
+
+    enter_field = enter_inline_fragment = enter_fragment_spread = _enter
