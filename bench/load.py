@@ -8,12 +8,32 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import NamedTuple
 
 import orjson
 
 HOST = "127.0.0.1"
 TURN_SECONDS = 30.0  # one answer may take no longer
-_HEAD = "POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+_HEAD = (
+    "POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{more}\r\n"
+)
+
+
+class BenchError(Exception):
+    """What could not be measured, and why."""
+
+
+class Request(NamedTuple):
+    """The body of a GraphQL request, and the access token that it carries, if any."""
+
+    body: bytes
+    token: str = ""
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes that a client sends."""
+        more = f"authorization: Bearer {self.token}\r\n" if self.token else ""
+        return _HEAD.format(host=HOST, length=len(self.body), more=more).encode() + self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +73,15 @@ class Connection:
         self._writer.close()
 
 
-def request(query: str, **variables: object) -> bytes:
-    """The bytes of a GraphQL request."""
-    body = orjson.dumps({"query": query, "variables": variables})
-    return _HEAD.format(host=HOST, length=len(body)).encode() + body
+def request(query: str, *, name: str | None = None, token: str = "", **variables: object) -> Request:
+    """An operation with its variables; `name` tells which it is, for a server that reads no GraphQL."""
+    asked = {"query": query, "operationName": name, "variables": variables}
+    return Request(orjson.dumps(asked if name else {key: asked[key] for key in ("query", "variables")}), token)
 
 
-async def run(port: int, requests: Sequence[bytes], *, connections: int, seconds: float, most: int) -> Outcome:
+async def run(port: int, requests: Sequence[Request], *, connections: int, seconds: float, most: int) -> Outcome:
     """Sends the requests in turn until the time is over or `most` are answered. Raises TimeoutError for a lost one."""
-    waiting: Iterator[bytes] = islice(cycle(requests), most)
+    waiting: Iterator[bytes] = islice(cycle([each.wire for each in requests]), most)
     times: list[float] = []
     sizes = failed = 0
     deadline = time.perf_counter() + seconds

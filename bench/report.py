@@ -1,14 +1,16 @@
 """The measurements as `docs/performance.md`."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from platform import python_version
 
-from bench.load import Outcome
+from bench import tables
+from bench.compare import Comparison
 from bench.search import Figures
 from bench.stage import Command
+from bench.tables import section, table
+from bench.waits import Waits
 from kit.clock import SHANGHAI
 
 QUIET_CORES = 0.15
@@ -18,11 +20,7 @@ _INTRODUCTION = """\
 
 Written by `make bench` in {took:.0f} s, on {day}: {machine}, Python {python}.
 
-The server (one process), its worker, PostgreSQL, Redis and the load share these cores, and a load lasts {load:g} s at
-most, so a difference below a fifth means nothing. Each request has other variables than the one before. There is no
-cache of results: every answer is worked out. {failed}
-
-{noise}
+{noise}{failed}
 """
 _QUIET = 'Nothing else took more than {most:.2f} cores during any load ("others").'
 _NOISY = """\
@@ -31,66 +29,63 @@ _NOISY = """\
 _IMPORTED = re.compile(r"\d+ new, .*warnings")
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """One load: CPU in milliseconds a request; `foreign_cores` is what other work took of the machine meanwhile."""
-
-    name: str
-    connections: int
-    outcome: Outcome
-    server_ms: float
-    database_ms: float
-    foreign_cores: float
-
-
 @dataclass
 class Facts:
-    """What was measured. Without the reference data `imports` and `found` stay empty."""
+    """What was measured; None or empty: not asked for. Without the reference data `found` stays None."""
 
     at: datetime
     machine: str
-    load_seconds: float
     took_seconds: float = 0.0
-    first_start_seconds: float = 0.0
-    next_start_seconds: float = 0.0
-    imports: list[Command] = field(default_factory=list)
-    demo: Command | None = None
-    speeds: list[Speed] = field(default_factory=list)
-    memory_mib: dict[str, float] = field(default_factory=dict)
+    waits: Waits | None = None
     found: Figures | None = None
+    comparison: Comparison | None = None
 
 
 def markdown(facts: Facts) -> str:
-    sections = (_introduction(facts), _waits(facts), _loads(facts), _finding(facts), _memory(facts))
-    return "\n".join(sections).rstrip() + "\n"
+    sections = [_introduction(facts)]
+    if facts.comparison:
+        sections += [_verdict(facts), section("Reads, by all contenders", tables.compared(facts.comparison))]
+    if facts.waits:
+        sections += [_waits(facts.waits), _searches(facts.waits)]
+    sections.append(_finding(facts))
+    if facts.waits:
+        sections.append(_memory(facts.waits))
+    return "\n".join(each for each in sections if each).rstrip() + "\n"
 
 
 def _introduction(facts: Facts) -> str:
-    most = max(speed.foreign_cores for speed in facts.speeds)
-    failed = sum(speed.outcome.failed for speed in facts.speeds)
+    loads = [(speed.foreign_cores, speed.outcome.failed) for speed in (facts.waits.searches if facts.waits else ())]
+    if facts.comparison:
+        loads += [(each.foreign, each.outcome.failed) for turns in facts.comparison.windows.values() for each in turns]
+    most, failed = max((load[0] for load in loads), default=0.0), sum(load[1] for load in loads)
     return _INTRODUCTION.format(
         took=facts.took_seconds,
         day=facts.at.astimezone(SHANGHAI).date(),
         machine=facts.machine,
         python=python_version(),
         noise=(_QUIET if most <= QUIET_CORES else _NOISY).format(most=most, limit=QUIET_CORES),
-        load=facts.load_seconds,
-        failed=f"**{failed} answers failed.**" if failed else "All answers came with status 200 and without errors.",
+        failed=f"\n\n**{failed} answers failed.**" if failed else "",
     )
 
 
-def _waits(facts: Facts) -> str:
+def _verdict(facts: Facts) -> str:
+    heads = ("", "against mercurius", "against the bare limit", "CPU of the server a request")
+    rows = tables.verdict(facts.comparison) if facts.comparison else []
+    return section("Goals", table(heads, rows))
+
+
+def _waits(waits: Waits) -> str:
     rows = [
         (
             "First start on an empty folder, until ready: servers made, migrated, sample city searchable",
-            facts.first_start_seconds,
+            waits.first_start_seconds,
         ),
-        ("Next start, with the big city, until ready", facts.next_start_seconds),
-        *((f"Import of the real policies, until searchable: {_told(done)}", done.seconds) for done in facts.imports),
+        ("Next start, with the big city, until ready", waits.next_start_seconds),
+        *((f"Import of the real policies, until searchable: {_told(done)}", done.seconds) for done in waits.imports),
     ]
-    if facts.demo:
-        rows.append(("The big city (500 stores, 5,100 products, 2,260 policies), until searchable", facts.demo.seconds))
-    return _table("Waiting", ("what", "seconds"), [(what, f"{seconds:.1f}") for what, seconds in rows])
+    if waits.demo:
+        rows.append(("The big city (500 stores, 5,100 products, 2,260 policies), until searchable", waits.demo.seconds))
+    return section("Waiting", table(("what", "seconds"), [(what, f"{seconds:.1f}") for what, seconds in rows]))
 
 
 def _told(done: Command) -> str:
@@ -99,7 +94,7 @@ def _told(done: Command) -> str:
     return told[0] if told else "(it did not say)"
 
 
-def _loads(facts: Facts) -> str:
+def _searches(waits: Waits) -> str:
     titles = (
         "asked",
         "connections",
@@ -123,14 +118,14 @@ def _loads(facts: Facts) -> str:
             f"{speed.outcome.answer_bytes / 1000:.1f}",
             f"{speed.foreign_cores:.2f}",
         )
-        for speed in facts.speeds
+        for speed in waits.searches
     ]
-    return _table("Reads of the big city", titles, rows) + _LOADS
+    return section("Searches in the big city", table(titles, rows), _SEARCHES)
 
 
-_LOADS = """
-CPU is for each request; KB is the body of an answer. The planner's statistics are those of the loaded data, as
-autovacuum keeps them. The operations stand in `bench/workloads.py`.
+_SEARCHES = """\
+Here the server, its worker, PostgreSQL, Redis and the load share all cores. CPU is for each request; KB is the body of
+an answer.
 """
 
 
@@ -147,15 +142,10 @@ def _finding(facts: Facts) -> str:
         ("everyday name of a service: mean reciprocal rank", f"{found.names_mrr:.3f}"),
         ("one question to the index, without HTTP", f"p50 {found.p50_ms:.1f} ms, p95 {found.p95_ms:.1f} ms"),
     ]
-    return _table("Finding, in the embedded index, with real texts", ("what", "figure"), rows)
+    return section("Finding, in the embedded index, with real texts", table(("what", "figure"), rows))
 
 
-def _memory(facts: Facts) -> str:
-    rows = [(part, f"{mebibytes:.0f}") for part, mebibytes in facts.memory_mib.items()]
-    rows.append(("together", f"{sum(facts.memory_mib.values()):.0f}"))
-    return _table("Memory at rest, after the loads", ("part", "MiB (PSS)"), rows)
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = (heads, ("---",) * len(heads), *rows)
-    return f"## {title}\n\n" + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+def _memory(waits: Waits) -> str:
+    rows = [(part, f"{mebibytes:.0f}") for part, mebibytes in waits.memory_mib.items()]
+    rows.append(("together", f"{sum(waits.memory_mib.values()):.0f}"))
+    return section("Memory at rest, after the loads", table(("part", "MiB (PSS)"), rows))

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from bench import proc
-from bench.load import HOST
+from bench.load import HOST, BenchError
 from kit.local import postgres
 from kit.local.host import peek
 from kit.settings import ROOT
@@ -22,10 +23,6 @@ from kit.settings import ROOT
 READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 LOG_LINES = 15
-
-
-class BenchError(Exception):
-    """A command that failed, with the end of what it wrote."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,11 @@ class Stage:
         writer.close()
         return b" 200 " in status
 
-    async def analyse(self) -> None:
-        """Takes the planner's statistics of what was just loaded, as autovacuum does within minutes."""
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
         connection = await asyncpg.connect(postgres.address(self.home))
         try:
-            await connection.execute("ANALYZE")
+            yield connection
         finally:
             await connection.close()
 

@@ -1,12 +1,13 @@
-"""What is asked under load: three reads of growing size, and search; each request has other variables."""
+"""What is asked under load. Each request has other variables than the one before, drawn from the rows there are."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from typing import Any
 
-import orjson
+import asyncpg
 
-from bench.load import Connection, request
+from bench.cursors import cursor_of
+from bench.load import Request, request
 
 POLICY = """query W1($id: ID!) { policy(id: $id) {
   id title issuer documentNo level body source viewCount publishedAt } }"""
@@ -18,42 +19,46 @@ STORES = """query W3($after: String) { stores(first: 20, after: $after) { nodes 
 SEARCH = """query Search($q: String!) { search(query: $q, first: 10) { totalCount facets { name values { value count } }
   edges { node { __typename ... on Policy { id title } ... on Store { id name } ... on Product { id name }
   ... on Article { id title } } highlights { field text } } } }"""
-POLICIES = """query ($after: String) { policies(first: 100, after: $after) {
-  nodes { id title } pageInfo { endCursor } } }"""
 
-PAGES = 20
+TITLES = {
+    "W1": "W1 one policy of 2,000 characters",
+    "W2": "W2 50 products with store and district",
+    "W3": "W3 20 stores × 10 products",
+}
+IDS, CURSORS = 2_000, 200
 CUT_LENGTHS = (4, 10)
+# In an order that has nothing to do with their age; cursors so that a whole page follows each.
+_SHUFFLED = "SELECT id, title FROM policy WHERE state = 'PUBLISHED' ORDER BY md5(id::text) LIMIT $1"
+_STARTS = """
+SELECT published_at, id FROM {table} WHERE state = 'PUBLISHED' AND published_at >
+  (SELECT published_at FROM {table} WHERE state = 'PUBLISHED' ORDER BY published_at LIMIT 1 OFFSET {page})
+ORDER BY md5(id::text) LIMIT $1"""
 
-Requests = dict[str, list[bytes]]
+Requests = dict[str, list[Request]]
 
 
-async def prepare(port: int) -> Requests:
-    """The requests of each workload, by what it is called in the report."""
-    connection = await Connection.open(port)
-    policies = [node async for page in _pages(connection, POLICIES, "policies") for node in page["nodes"]]
-    products = [page["pageInfo"]["endCursor"] async for page in _pages(connection, PRODUCTS, "products")]
-    stores = [page["pageInfo"]["endCursor"] async for page in _pages(connection, STORES, "stores")]
-    connection.close()
+async def reads(connection: "asyncpg.Connection[Any]") -> Requests:
+    """The requests of W1 to W3."""
+    policies = await connection.fetch(_SHUFFLED, IDS)
     return {
-        "W1 one policy of 2,000 characters": [request(POLICY, id=policy["id"]) for policy in policies],
-        "W2 50 products, store, district": [request(PRODUCTS, after=cursor) for cursor in (None, *products[:-1])],
-        "W3 20 stores × 10 products": [request(STORES, after=cursor) for cursor in (None, *stores[:-1])],
-        "Search, 4 to 10 characters": [request(SEARCH, q=cut) for cut in _cuts([each["title"] for each in policies])],
+        "W1": [request(POLICY, name="W1", id=f"policy_{row['id'].hex}") for row in policies],
+        "W2": [request(PRODUCTS, name="W2", after=each) for each in await _cursors(connection, "product", 50)],
+        "W3": [request(STORES, name="W3", after=each) for each in await _cursors(connection, "store", 20)],
     }
 
 
-async def _pages(connection: Connection, query: str, root: str) -> AsyncIterator[dict[str, Any]]:
-    after = None
-    for _ in range(PAGES):
-        _status, body = await connection.ask(request(query, after=after))
-        page = orjson.loads(body)["data"][root]
-        yield page
-        after = page["pageInfo"]["endCursor"]
-        if len(page["nodes"]) == 0 or after is None:
-            return
+async def searches(connection: "asyncpg.Connection[Any]") -> list[Request]:
+    """Searches for pieces of the titles of policies."""
+    titles = [row["title"] for row in await connection.fetch(_SHUFFLED, IDS)]
+    return [request(SEARCH, q=cut) for cut in _cuts(titles)]
 
 
-def _cuts(titles: list[str]) -> list[str]:
+async def _cursors(connection: "asyncpg.Connection[Any]", table: str, page: int) -> list[str]:
+    rows = await connection.fetch(_STARTS.format(table=table, page=page), CURSORS)
+    return [cursor_of(row["published_at"], row["id"]) for row in rows]
+
+
+def _cuts(titles: Sequence[str]) -> list[str]:
     choice = random.Random(1)  # noqa: S311 - the same cuts every time
     starts = [
         (title, choice.randint(0, len(title) - CUT_LENGTHS[1])) for title in titles if len(title) > CUT_LENGTHS[1]

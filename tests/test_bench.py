@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import load, proc, report, workloads
+from bench import load, proc, report, waits, workloads
 from bench.load import Outcome
 from bench.stage import Command
 
@@ -66,20 +66,18 @@ def facts(*, foreign: float, failed: int) -> report.Facts:
     """A run with one load of two seconds."""
     outcome = Outcome(requests=200, failed=failed, seconds=2.0, p50_ms=9.87, p99_ms=20.0, answer_bytes=4_000)
     imported = Command(8.25, "Importing\n408 new, 0 changed, 0 unchanged, 0 refused, 2 warnings\n")
-    return report.Facts(
-        at=datetime(2026, 1, 1, 17, tzinfo=UTC),
-        machine="2 cores",
-        load_seconds=2.0,
+    waited = waits.Waits(
         imports=[imported],
-        speeds=[report.Speed("W1", 16, outcome, 1.234, 0.5, foreign)],
+        searches=[waits.Speed("Search", 16, outcome, 1.234, 0.5, foreign)],
         memory_mib={"server": 100.4, "Redis": 3.0},
     )
+    return report.Facts(at=datetime(2026, 1, 1, 17, tzinfo=UTC), machine="2 cores", waits=waited)
 
 
 def test_the_report_says_when_other_work_ran_beside_it() -> None:
     text = report.markdown(facts(foreign=0.9, failed=0))
     assert "**Other work ran beside it**" in text
-    assert "| W1 | 16 | 100 | 9.9 | 20.0 | 1.23 | 0.50 | 4.0 | 0.90 |" in text
+    assert "| Search | 16 | 100 | 9.9 | 20.0 | 1.23 | 0.50 | 4.0 | 0.90 |" in text
     assert "408 new, 0 changed, 0 unchanged, 0 refused, 2 warnings | 8.2 |" in text
     assert "| together | 103 |" in text
     assert "on 2026-01-02" in text

@@ -1,0 +1,23 @@
+"""The platform itself as a contender: `app.py` as production runs it, its log and its rules on.
+
+`BENCH_ENGINE` is a JSON object of keyword arguments for the engine: what makes its own rivals of it.
+"""
+
+import os
+from functools import partial
+
+import orjson
+
+import app
+from bench import serving
+from engine import Engine
+
+
+def main() -> None:
+    options = orjson.loads(os.environ.get("BENCH_ENGINE", "{}"))
+    setattr(app, "Engine", partial(Engine, **options))  # noqa: B010 - as production never does
+    serving.serve(app.app)
+
+
+if __name__ == "__main__":
+    main()
