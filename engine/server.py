@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from auth.viewer import Viewer
 from engine import ide as ide_page
+from engine.fanout import Fanout
 from engine.federation import check_entities
 from engine.gate import gate
 from engine.http import Http
@@ -15,6 +16,7 @@ from engine.limits import Limits
 from engine.origins import Origins
 from engine.persisted import Persisted, PersistedStore
 from engine.pipeline import Finished, Pipeline, RequestInfo
+from engine.topics import follow_positions
 from engine.ws import WebSocket
 
 
@@ -51,6 +53,7 @@ class Engine:
         origins = Origins(allowed_origins)
         core = schema._schema  # noqa: SLF001 - Strawberry has no public name for graphql-core's schema
         gate(core)
+        follow_positions(core)
         check_entities(core, limits.representations)
         pipeline = Pipeline(
             core,
@@ -62,8 +65,9 @@ class Engine:
             on_operation=on_operation,
             plans=plans,
         )
-        self._http = Http(pipeline, authenticate=authenticate, origins=origins, limits=limits, page=ide)
-        self._websocket = WebSocket(pipeline, authenticate=authenticate, origins=origins, limits=limits)
+        fanout = Fanout(pipeline)
+        self._http = Http(pipeline, fanout, authenticate=authenticate, origins=origins, limits=limits, page=ide)
+        self._websocket = WebSocket(pipeline, fanout, authenticate=authenticate, origins=origins, limits=limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -1,20 +1,22 @@
 """The protocol graphql-transport-ws on raw ASGI. Close codes are those of its specification."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from auth.revocations import revocations
 from auth.viewer import Viewer
 from engine.errors import Described, RequestError, describe, internal
+from engine.fanout import TOO_SLOW, Event, Fanout, Subscriber
+from engine.frames import nobody, wire_of
 from engine.limits import Limits
 from engine.origins import Origins
 from engine.params import Params, decode_json, from_object
 from engine.pipeline import Pipeline, RequestInfo
 from engine.streams import EXPIRED_REASON, seconds_left
-from engine.wire import Answer, bearer, client_of, encode, headers_of
+from engine.wire import bearer, client_of, encode, headers_of
 from kit.errors import ApiError, ErrorCode
 from kit.ids import uuid7
 
@@ -22,7 +24,7 @@ SUBPROTOCOL = "graphql-transport-ws"
 MAX_REASON_BYTES = 120  # a close frame holds 123
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, BAD_SUBPROTOCOL, INIT_TIMEOUT = 4400, 4401, 4403, 4406, 4408
-SUBSCRIBER_EXISTS, TOO_MANY_INITS, TOO_BIG, SERVER_ERROR = 4409, 4429, 1009, 1011
+SUBSCRIBER_EXISTS, TOO_MANY_INITS, TOO_SLOW_CODE, TOO_BIG, SERVER_ERROR = 4409, 4429, 4499, 1009, 1011
 
 Message = MutableMapping[str, Any]
 
@@ -42,12 +44,14 @@ class WebSocket:
     def __init__(
         self,
         pipeline: Pipeline,
+        fanout: Fanout,
         *,
         authenticate: Callable[[str | None], Awaitable[Viewer]],
         origins: Origins,
         limits: Limits,
     ) -> None:
         self.pipeline = pipeline
+        self.fanout = fanout
         self.authenticate = authenticate
         self.limits = limits
         self._origins = origins
@@ -68,57 +72,78 @@ class WebSocket:
 
 
 class Socket:
-    """One accepted socket. Its reader handles messages in order; each operation runs as a task of its own."""
+    """One accepted socket: one task, which reads, and one timer. Operations open in tasks and then live in channels."""
+
+    __slots__ = (
+        *("_client", "_closing", "_headers", "_opening", "_operations", "_receive", "_server", "_task", "_timer"),
+        *("_unwatch", "_viewer", "wire"),
+    )
 
     def __init__(self, server: WebSocket, scope: Scope, receive: Receive, send: Send) -> None:
-        self._pipeline = server.pipeline
-        self._authenticate = server.authenticate
-        self._limits = server.limits
+        self.wire = wire_of(scope, send)
+        self._server = server
         self._headers = headers_of(scope)
         self._client = client_of(scope)
         self._receive = receive
-        self._raw_send = send
         self._viewer: Viewer | None = None
-        self._initialised = asyncio.Event()
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._operations: dict[str, asyncio.Task[None] | Subscriber] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+        self._closing: ClosingError | None = None
+        self._unwatch: Callable[[], None] = nobody
+        self._task = asyncio.current_task()
 
     async def serve(self) -> None:
-        """Until the client leaves, breaks the protocol or its token expires. No operation outlives its socket."""
-        duties = [asyncio.create_task(duty) for duty in (self._read(), self._watch_time(), self._keep_alive())]
+        """Until the client leaves, breaks the protocol or may no longer be here. No operation outlives its socket."""
+        limits = self._server.limits
+        self.wire.on_free = self._flush
+        self._timer = asyncio.get_running_loop().call_later(limits.init_seconds, self._tick)
         try:
-            await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+            await self._read()
+        except ClosingError as error:
+            self._closing = self._closing or error
+        except asyncio.CancelledError:
+            if self._closing is None or self._task is None or self._task.uncancel() > 0:
+                raise
         finally:
-            running = [*duties, *self._operations.values(), *self._ending]
-            for task in running:
-                task.cancel()
-            outcomes = await asyncio.gather(*running, return_exceptions=True)
-        left = duties[0].done() and outcomes[0] is None
-        for outcome in outcomes:
-            if isinstance(outcome, ClosingError) and not left:
-                with suppress(OSError):
-                    await self._raw_send({"type": "websocket.close", "code": outcome.code, "reason": outcome.reason})
-                return
+            self._task = None
+            self._timer.cancel()
+            self._unwatch()
+            self.wire.on_free = nobody
+            for operation in tuple(self._operations.values()):
+                operation.cancel()
+        if self._closing is not None:
+            await self.wire.end(self._closing.code, self._closing.reason)
+        await asyncio.gather(*self._opening, return_exceptions=True)
 
-    async def _watch_time(self) -> None:
-        """Ends the socket that does not introduce itself, and later the one whose token ends."""
-        try:
-            async with asyncio.timeout(self._limits.init_seconds):
-                await self._initialised.wait()
-        except TimeoutError:
-            raise ClosingError(INIT_TIMEOUT, "Connection initialisation timeout (连接初始化超时)") from None
-        left = seconds_left(self._viewer) if self._viewer else None
-        await asyncio.sleep(left) if left is not None else await asyncio.Event().wait()
-        raise ClosingError(FORBIDDEN, EXPIRED_REASON)
+    def close(self, code: int, reason: str) -> None:
+        """Ends the socket from outside of its own task."""
+        if self._closing is None and self._task is not None:
+            self._closing = ClosingError(code, reason)
+            self._task.cancel()
 
-    async def _keep_alive(self) -> None:
-        await self._initialised.wait()
-        while True:
-            await asyncio.sleep(self._limits.keep_alive_seconds)
-            await self._send({"type": "ping"})
+    def _tick(self) -> None:
+        """Ends the socket that did not introduce itself, and later the one whose token ends; else a sign of life."""
+        if self._viewer is None:
+            self.close(INIT_TIMEOUT, "Connection initialisation timeout (连接初始化超时)")
+        elif seconds_left(self._viewer) == 0:
+            self.close(FORBIDDEN, EXPIRED_REASON)
+        else:
+            self._send({"type": "ping"})
+            self._schedule(self._viewer)
+
+    def _schedule(self, viewer: Viewer) -> None:
+        pause, left = self._server.limits.keep_alive_seconds, seconds_left(viewer)
+        self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(pause if left is None else min(pause, left), self._tick)
+
+    def _flush(self) -> None:
+        for operation in tuple(self._operations.values()):
+            if isinstance(operation, Subscriber):
+                operation.flush()
 
     async def _read(self) -> None:
         while (frame := await self._receive())["type"] == "websocket.receive":
+            await self.wire.free()  # who does not read is not read from
             try:
                 await self._handle(self._decoded(frame))
             except RequestError as error:
@@ -133,8 +158,8 @@ class Socket:
         text = frame.get("text")
         if text is None:
             raise ClosingError(BAD_MESSAGE, "Send text frames (请发送文本帧)")
-        if len(text.encode()) > self._limits.message:
-            raise ClosingError(TOO_BIG, f"A message has at most {self._limits.message} bytes (消息过长)")
+        if len(text.encode()) > self._server.limits.message:
+            raise ClosingError(TOO_BIG, f"A message has at most {self._server.limits.message} bytes (消息过长)")
         message = decode_json(text)
         if not isinstance(message, dict):
             raise ClosingError(BAD_MESSAGE, "A message is a JSON object (消息须为 JSON 对象)")
@@ -146,14 +171,14 @@ class Socket:
                 await self._initialise(_payload(message))
             case "ping":
                 payload = _payload(message)
-                await self._send({"type": "pong", "payload": payload} if payload else {"type": "pong"})
+                self._send({"type": "pong", "payload": payload} if payload else {"type": "pong"})
             case "pong":
                 _payload(message)
             case "subscribe":
                 await self._subscribe(_id(message), message.get("payload"))
             case "complete":
-                if task := self._operations.pop(_id(message), None):
-                    self._end(task)
+                if operation := self._operations.pop(_id(message), None):
+                    operation.cancel()
             case _:
                 raise ClosingError(BAD_MESSAGE, "Unknown message type (未知的消息类型)")
 
@@ -162,11 +187,12 @@ class Socket:
             raise ClosingError(TOO_MANY_INITS, "Too many initialisation requests (重复的初始化请求)")
         given = payload.get("authorization", payload.get("Authorization", self._headers.get("authorization")))
         try:
-            self._viewer = await self._authenticate(bearer(given))
+            self._viewer = await self._server.authenticate(bearer(given))
         except ApiError as error:
             raise ClosingError(FORBIDDEN, f"Forbidden: {error}") from None
-        self._initialised.set()
-        await self._send({"type": "connection_ack"})
+        self._unwatch = revocations.watch(self._viewer, lambda reason: self.close(FORBIDDEN, reason))
+        self._schedule(self._viewer)
+        self._send({"type": "connection_ack"})
 
     async def _subscribe(self, id_: str, payload: object) -> None:
         if self._viewer is None:
@@ -176,45 +202,59 @@ class Socket:
             raise ClosingError(BAD_MESSAGE, "Send a query (缺少 query)")
         if id_ in self._operations:
             raise ClosingError(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists (该 id 已被占用)")
-        if len(self._operations) >= self._limits.concurrent:
-            await self._send({"id": id_, "type": "error", "payload": [describe(_too_many(self._limits.concurrent))]})
+        if len(self._operations) >= self._server.limits.concurrent:
+            self._send({"id": id_, "type": "error", "payload": [describe(_too_many(self._server.limits.concurrent))]})
         else:
-            self._operations[id_] = asyncio.create_task(self._operate(id_, params, self._viewer))
+            task = asyncio.create_task(self._open(id_, params, self._viewer))
+            self._operations[id_] = task
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
-    async def _operate(self, id_: str, params: Params, viewer: Viewer) -> None:
+    async def _open(self, id_: str, params: Params, viewer: Viewer) -> None:
         try:
+            await revocations.check(viewer)
             info = RequestInfo(uuid7().hex, "websocket", self._headers, self._client)
-            operation = await self._pipeline.open(params, viewer, info)
-            errors = await self._forward(id_, self._pipeline.stream(operation))
-        except RequestError as error:
-            errors = error.errors
+            operation = await self._server.pipeline.open(params, viewer, info)
+            member = SocketMember(self, id_)
+            self._operations[id_] = member
+            self._server.fanout.join(member, operation, params)
+        except (RequestError, ApiError) as error:
+            self.end(id_, error.errors if isinstance(error, RequestError) else [describe(error)])
         except Exception as error:  # noqa: BLE001 - one operation's failure must not end its socket
-            errors = [internal(error)]
-        self._operations.pop(id_)
-        await self._send({"id": id_, "type": "error", "payload": errors} if errors else {"id": id_, "type": "complete"})
+            self.end(id_, [internal(error)])
 
-    async def _forward(self, id_: str, results: AsyncGenerator[Answer, None]) -> list[Described]:
-        """Sends each result. Returns the errors of a last one without data."""
-        prefix = encode(id_).decode()
-        async with aclosing(results):
-            async for result in results:
-                if result.fatal is not None:
-                    return result.fatal
-                await self._send_text(f'{{"id":{prefix},"type":"next","payload":{result.body.decode()}}}')
-        return []
+    def end(self, id_: str, errors: list[Described]) -> None:
+        """An operation is over, and its id is free."""
+        self._operations.pop(id_, None)
+        self._send({"id": id_, "type": "error", "payload": errors} if errors else {"id": id_, "type": "complete"})
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        """Cancels an operation, which closes its generator; the id is free at once."""
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        task.cancel()
+    def _send(self, message: Message) -> None:
+        self.wire.write(encode(message))
 
-    async def _send(self, message: Message) -> None:
-        await self._send_text(encode(dict(message)).decode())
 
-    async def _send_text(self, text: str) -> None:
-        with suppress(OSError):  # the client has left: the reader hears of it
-            await self._raw_send({"type": "websocket.send", "text": text})
+class SocketMember(Subscriber):
+    """One operation of a socket. What can be encoded once for its socket is."""
+
+    __slots__ = ("_id", "_prefix", "_socket")
+
+    def __init__(self, socket: Socket, id_: str) -> None:
+        super().__init__()
+        self._socket = socket
+        self._id = id_
+        self._prefix = b'{"id":' + encode(id_) + b',"type":"next","payload":'
+
+    @property
+    def busy(self) -> bool:
+        return self._socket.wire.slow
+
+    def send(self, event: Event) -> None:
+        self._socket.wire.write(self._prefix, event.body, b"}")
+
+    def end(self, errors: list[Described]) -> None:
+        self._socket.end(self._id, errors)
+
+    def end_slow(self) -> None:
+        self._socket.close(TOO_SLOW_CODE, TOO_SLOW)
 
 
 def _payload(message: Message) -> Message:
