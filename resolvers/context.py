@@ -8,6 +8,7 @@ from strawberry import Info as StrawberryInfo
 
 from auth.viewer import Viewer
 from engine import RequestInfo
+from kit.language import prefers_english
 from resolvers.loaders import Loaders
 from services.uow import Act, UnitOfWork, unit_of_work
 
@@ -23,7 +24,7 @@ class Context:
     @property
     def english(self) -> bool:
         """Whether messages are wanted in English; Chinese otherwise (Accept-Language)."""
-        return _prefers_english(self.request.headers.get("accept-language", ""))
+        return prefers_english(self.request.headers.get("accept-language", ""))
 
     def forget(self) -> None:
         """Drops all that was loaded, after a write."""
@@ -41,19 +42,3 @@ async def write(info: Info) -> AsyncIterator[UnitOfWork]:
     async with unit_of_work(Act(context.viewer, info.field_name, request.id, request.client or "")) as uow:
         yield uow
     context.forget()
-
-
-def _prefers_english(accept_language: str) -> bool:
-    """By the order and weights of RFC 9110 §12.5.4, reduced to the two languages that there are."""
-    weights = {"zh": 0.0, "en": 0.0}
-    for part in accept_language.split(","):
-        tag, _, parameter = part.strip().partition(";")
-        language = tag.split("-")[0].lower()
-        if language not in weights:
-            continue
-        try:
-            weight = float(parameter.partition("q=")[2] or 1)
-        except ValueError:
-            weight = 0.0
-        weights[language] = max(weights[language], weight)
-    return weights["en"] > weights["zh"]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from engine.topics import Keep
 from kit.errors import Refused
 from kit.names import camel, snake
 from models.refusals import Refusal, texts_of
@@ -80,11 +81,25 @@ def _payload(typename: str, name: str, kind: Any) -> Any:
     return strawberry.type(cls, description=namespace["__doc__"])
 
 
-def subscription(stream: Callable[..., AsyncGenerator[Any, None]], *, access: str, cost: int = 5) -> Any:
-    """A stream of events. The generator is bound directly: one that re-yields another leaks its listener."""
+def subscription(
+    stream: Callable[..., AsyncGenerator[Any, None]],
+    *,
+    access: str,
+    cost: int = 5,
+    shared: bool = False,
+    keep: Keep = Keep.LATEST,
+    cursor: Callable[[Any], str] | None = None,
+) -> Any:
+    """A stream of events. The generator is bound directly: one that re-yields another leaks its listener.
+
+    `shared`: one run serves all viewers of the same standing, so neither the stream nor anything below it may depend
+    on who they are; the viewer that it sees is `Viewer.standing`. The other two are explained in `engine/topics.py`.
+    With EVERY, cursors must be given out in the order of the commits (a number taken under a lock, for instance): a
+    row that commits late with an early cursor would be passed by.
+    """
     return strawberry.subscription(
         resolver=stream,
         description=summary_of(stream),
         directives=[Access(rule=access)],
-        metadata={"access": access, "cost": cost},
+        metadata={"access": access, "cost": cost, "shared": shared, "keep": keep, "cursor": cursor},
     )

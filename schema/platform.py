@@ -29,4 +29,4 @@ class Mutation:
 
 @strawberry.type
 class Subscription:
-    server_time: datetime = subscription(subscriptions.server_time, access="public")
+    server_time: datetime = subscription(subscriptions.server_time, access="public", shared=True)
