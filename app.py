@@ -32,10 +32,12 @@ from kit import metrics
 from kit.bus import bus
 from kit.db import database, fetch_text
 from kit.feed import feed
+from kit.generations import generations
 from kit.settings import ROOT, settings
 from resolvers import uploads
 from resolvers.context import Context
 from resolvers.search import search_index
+from search.base import SEARCH
 from services import platform
 from services.uow import queue_depth
 
@@ -84,6 +86,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     logs.configure(settings)
     _end_with_parent()
     await database.open(settings)
+    await generations.open(feed, announced=[SEARCH])
     await feed.open(settings.database_url)
     await bus.open(settings.redis_url)
     search_index.open(settings)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Select, Table, Uuid, any_, cast, literal, select
 
 from kit.db import fetch
+from kit.generations import announce
 from kit.ids import global_id
 from models.area import ServiceCategory
 from models.base import table_of
@@ -15,7 +16,7 @@ from models.content import Article
 from models.policy import Policy
 from models.product import Product
 from models.store import Store
-from search.base import FOREVER, Document, Removal, SearchIndex
+from search.base import FOREVER, SEARCH, Document, Removal, SearchIndex
 from search.content import article_document
 from search.policy import policy_document
 from search.product import product_document
@@ -90,11 +91,14 @@ async def _apply(index: SearchIndex, kind: str, keys: Sequence[UUID]) -> None:
     rows = await fetch(source.statement.where(_among(source.table.c.id, keys)))
     gone = set(keys) - {row["id"] for row in rows}
     await index.apply([source.document(row) for row in rows], [Removal(global_id(kind, key), FOREVER) for key in gone])
+    await announce(SEARCH)
 
 
 async def rebuild(index: SearchIndex) -> int:
     """Builds a new index of everything beside the old one; returns how many documents it holds."""
-    return await index.rebuild(_everything())
+    documents = await index.rebuild(_everything())
+    await announce(SEARCH)
+    return documents
 
 
 async def _everything() -> AsyncIterator[Document]:

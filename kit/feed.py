@@ -5,10 +5,10 @@ may take silence for news, though: `connected` is true only while the server has
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -38,7 +38,7 @@ class Feed:
 
         Also false after this process itself stood still: what it missed is read first.
         """
-        return self._listening and monotonic() - self._heard < SILENCE_SECONDS
+        return self._listening and time.perf_counter() - self._heard < SILENCE_SECONDS
 
     def subscribe(self, channel: str, callback: Callable[[str], None]) -> None:
         """Calls back with each payload that is sent to the channel, in the order of the commits."""
@@ -100,7 +100,7 @@ class Feed:
 
     async def _beat(self, connection: "asyncpg.Connection[Any]") -> None:
         """Notifications and answers share a line: with the answer, all that was sent before the question is here."""
-        asked = monotonic()
+        asked = time.perf_counter()
         await connection.execute("SELECT 1")
         self._heard = asked
 

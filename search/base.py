@@ -18,6 +18,8 @@ MAX_TEXT = 200
 MAX_FACET_VALUES = 100
 FOREVER = (1 << 63) - 1
 PUBLIC = "PUBLIC"
+SEARCH = "search"
+"""The index among the things that an answer is made of (`kit/footprint.py`), beside the tables."""
 
 NUMBER_FIELDS = (
     "published_at",
@@ -107,7 +109,7 @@ class Query:
 
     `filters` are ANDed, the values of one filter ORed; `ranges` include both ends, None is open. `sort` is a name from
     NUMBER_FIELDS, with `-` in front for the highest first; documents without the number come last. Without `sort` the
-    best match comes first, among equals the newest.
+    best match comes first, among equals the newest. `facets` and `highlights` cost more than the hits: asked on demand.
     """
 
     text: str
@@ -119,6 +121,7 @@ class Query:
     limit: int = 20
     offset: int = 0
     facets: tuple[str, ...] = ()
+    highlights: bool = True
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no client may ask.

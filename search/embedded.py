@@ -177,7 +177,8 @@ class EmbeddedIndex:
         if not total and text.units(query.text):
             wanted = ranking.question(query, forgiving=True)
             scored, total = page(searcher, wanted, query)
-        needles = text.needles(query.text, *text.variants(query.text)) if scored else ()
+        marking = query.highlights and scored
+        needles = text.needles(query.text, *text.variants(query.text)) if marking else ()
         hits = tuple(_hit(searcher, place, score, needles) for score, place in scored)
         return Results(hits, total, _facets(searcher, wanted, query.facets))
 
@@ -221,7 +222,7 @@ def _total(found: tantivy.SearchResult) -> int:
 def _hit(searcher: tantivy.Searcher, place: Place, score: float, needles: Sequence[str]) -> Hit:
     stored = searcher.doc(place)
     source = orjson.loads(bytes(stored[ranking.SOURCE][0]))
-    return Hit(stored[ranking.ID][0], SearchType(source["type"]), score, marked(source, needles))
+    return Hit(stored[ranking.ID][0], SearchType(source["type"]), score, marked(source, needles) if needles else ())
 
 
 def marked(source: dict[str, str], needles: Sequence[str]) -> tuple[Highlight, ...]:

@@ -49,6 +49,13 @@ PAGE = 1_000
 TEXT_FIELDS = ("title", "keywords", "body")
 OPEN, CLOSE = "\x01", "\x02"
 CROP_WORDS = 60
+_HIGHLIGHTS = {
+    "attributesToHighlight": list(TEXT_FIELDS),
+    "attributesToCrop": [f"body:{CROP_WORDS}"],
+    "cropMarker": "",
+    "highlightPreTag": OPEN,
+    "highlightPostTag": CLOSE,
+}
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -85,15 +92,12 @@ def question(query: Query) -> Row:
         "filter": list(_filters(query)),
         "facets": [_facet(name) for name in query.facets],
         "attributesToRetrieve": ["id", "type"],
-        "attributesToHighlight": list(TEXT_FIELDS),
-        "attributesToCrop": [f"body:{CROP_WORDS}"],
-        "cropMarker": "",
-        "highlightPreTag": OPEN,
-        "highlightPostTag": CLOSE,
         "matchingStrategy": "frequency",
         "showRankingScore": True,
         "locales": ["cmn"],
     }
+    if query.highlights:
+        body |= _HIGHLIGHTS
     if whole:
         body |= {"hitsPerPage": query.limit, "page": query.offset // query.limit + 1 if query.limit else 1}
     else:

@@ -3,19 +3,23 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import orjson
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from sqlalchemy import CursorResult, Executable, func, insert, select
+from sqlalchemy import CursorResult, Executable, Table, TextClause, UpdateBase, func, insert, select
+from sqlalchemy.engine.interfaces import Compiled
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import visitors
 
 from auth.viewer import STAFF, Viewer
 from kit import metrics
 from kit.db import Row, database, fetch_text
 from kit.errors import Refused
+from kit.generations import generations
 from kit.ids import uuid7
 from models.account import AuditEntry
 from models.events import Event
@@ -55,10 +59,14 @@ class UnitOfWork:
     events: list[Event] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         metrics.SQL_STATEMENTS.inc()
-        return await self.connection.execute(statement, parameters)
+        result = await self.connection.execute(statement, parameters)
+        if compiled := result.context.compiled:
+            self.written |= tables_written(compiled)
+        return result
 
     async def one(self, statement: Executable) -> Row | None:
         """The first row by name, or None."""
@@ -120,6 +128,21 @@ async def queue_depth() -> dict[str, int]:
     return {"queued": 0, "picked": 0, "failed": 0} | {row[0]: row[1] for row in rows}
 
 
+_written: WeakKeyDictionary[Compiled, frozenset[str]] = WeakKeyDictionary()
+
+
+def tables_written(compiled: Compiled) -> frozenset[str]:
+    """The tables that a statement writes, in its common table expressions too. A text tells none, so it means all."""
+    if (known := _written.get(compiled)) is not None:
+        return known
+    if isinstance(compiled.statement, TextClause):
+        return generations.watched
+    parts = visitors.iterate(compiled.statement)
+    tables = frozenset(cast("Table", part.table).name for part in parts if isinstance(part, UpdateBase))
+    _written[compiled] = tables
+    return tables
+
+
 def refusal_of(error: IntegrityError) -> Refused | None:
     """The refusal that a broken constraint means to the caller, by the constraint's name, else by its kind."""
     cause = getattr(error.orig, "__cause__", None)
@@ -134,11 +157,18 @@ def refusal_of(error: IntegrityError) -> Refused | None:
 
 @asynccontextmanager
 async def unit_of_work(act: Act | None = None) -> AsyncIterator[UnitOfWork]:
-    """Commits when the block ends, rolls back when it raises; a broken constraint is raised as `Refused`."""
+    """Commits when the block ends, rolls back when it raises; a broken constraint is raised as `Refused`.
+
+    What was written is told to this process at once, also when nobody knows whether the commit arrived.
+    """
+    written = set[str]()
     try:
         async with database.writes.begin() as connection:
             uow = UnitOfWork(connection, act)
             yield uow
             await uow.finish()
+            written = uow.written
     except IntegrityError as error:
         raise refusal_of(error) or error from error
+    finally:
+        generations.rise(written)

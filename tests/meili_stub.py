@@ -317,7 +317,7 @@ def _folded(value: str | None) -> str:
 
 def _hit(body: Json, row: Json, words: list[str]) -> Json:
     formatted = {}
-    for name in body["attributesToHighlight"]:
+    for name in body.get("attributesToHighlight", []):
         value = row[name]
         for word in words:
             value = re.sub(

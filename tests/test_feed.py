@@ -1,10 +1,10 @@
 """What PostgreSQL tells a process: everything that commits, and plainly when it tells nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from time import monotonic
 from typing import Any, Self
 
 import asyncpg
@@ -116,8 +116,8 @@ async def test_a_process_that_stood_still_is_not_connected_before_it_has_read_wh
 ) -> None:
     async with following(empty_database, "one") as (feed, heard, _resets), connected(empty_database) as writer:
         await notify(writer, "one", "missed")
-        slept = monotonic() + SILENCE_SECONDS
-        monkeypatch.setattr("kit.feed.monotonic", lambda: slept)
+        slept = time.perf_counter() + SILENCE_SECONDS
+        monkeypatch.setattr("kit.feed.time.perf_counter", lambda: slept)
         assert not feed.connected
         await until(lambda: _is(feed.connected))
         assert heard == [("one", "missed")]
@@ -143,10 +143,7 @@ class Gate:
         return self
 
     async def __aexit__(self, *_exception: object) -> None:
-        self.shut()
-        for pipe in self._pipes:
-            pipe.cancel()
-        await asyncio.gather(*self._pipes, return_exceptions=True)
+        await self.cut()
 
     @property
     def url(self) -> str:
@@ -161,6 +158,14 @@ class Gate:
         if self._server is not None:
             self._server.close()
         self._server = None
+
+    async def cut(self) -> None:
+        """Ends what is connected and lets nobody in."""
+        self.shut()
+        for pipe in self._pipes:
+            pipe.cancel()
+        await asyncio.gather(*self._pipes, return_exceptions=True)
+        self._pipes.clear()
 
     def hold(self) -> None:
         self._held.clear()
