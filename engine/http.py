@@ -7,9 +7,11 @@ from dataclasses import replace
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from auth.revocations import revocations
 from auth.viewer import Viewer
 from engine import ide, multipart, sse
 from engine.errors import RequestError, bad_request, internal, wire_error
+from engine.fanout import Fanout
 from engine.limits import Limits
 from engine.negotiation import (
     EVENT_STREAM,
@@ -24,7 +26,7 @@ from engine.negotiation import (
 from engine.origins import PREFLIGHT_HEADERS, Origins
 from engine.params import Params, from_json, from_query_string
 from engine.pipeline import Operation, Pipeline, RequestInfo, Transport
-from engine.streams import Respond
+from engine.streams import Respond, Stream, until_gone
 from engine.watch import Watch
 from engine.wire import (
     Answer,
@@ -60,6 +62,7 @@ class Http:
     def __init__(
         self,
         pipeline: Pipeline,
+        fanout: Fanout,
         *,
         authenticate: Callable[[str | None], Awaitable[Viewer]],
         origins: Origins,
@@ -67,6 +70,7 @@ class Http:
         page: ide.Page | None,
     ) -> None:
         self._pipeline = pipeline
+        self._fanout = fanout
         self._authenticate = authenticate
         self._origins = origins
         self._limits = limits
@@ -123,7 +127,7 @@ class Http:
         await request.reply.whole(204, None, b"", (("allow", METHODS), *(cors if listed else ())))
 
     async def _show_page(self, request: Request) -> None:
-        viewer = await self._authenticate(bearer(request.headers.get("authorization")))
+        viewer = await self._viewer(request)
         if self._page is None or not self._pipeline.may_introspect(viewer):
             raise bad_request("There is nothing to see here (此处没有页面)", 404)
         await ide.show(request.reply, self._page())
@@ -135,7 +139,7 @@ class Http:
         if media is None and welcome.stream is None:
             raise bad_request(f"Accept one of {', '.join(RESULT_TYPES)} (请接受其中一种媒体类型)", 406)
         params = await self._params(request)
-        viewer = await self._authenticate(bearer(request.headers.get("authorization")))
+        viewer = await self._viewer(request)
         info = RequestInfo(request.reply.request_id, "http", request.headers, client_of(request.scope))
         try:
             operation = await self._pipeline.open(params, viewer, info)
@@ -147,13 +151,18 @@ class Http:
         if request.method == "GET" and operation.kind is OperationType.MUTATION:
             raise bad_request("Send mutations by POST (变更操作须使用 POST)", 405, (("allow", "POST"),))
         if operation.kind is OperationType.SUBSCRIPTION:
-            await self._stream(request, operation, welcome.stream)
+            await self._stream(request, operation, params, welcome.stream)
         elif media == EVENT_STREAM:
-            await self._stream(request, operation, media)
+            await self._stream(request, operation, params, media)
         elif media is None:
             raise bad_request(f"Accept {JSON} for this operation (该操作请接受 {JSON})", 406)
         else:
             await request.result(200, (await self._run(request, operation)).body)
+
+    async def _viewer(self, request: Request) -> Viewer:
+        viewer = await self._authenticate(bearer(request.headers.get("authorization")))
+        await revocations.check(viewer)
+        return viewer
 
     async def _run(self, request: Request, operation: Operation) -> Answer:
         if operation.kind is OperationType.QUERY:
@@ -184,14 +193,15 @@ class Http:
         left = request.since + self._limits.body_seconds - asyncio.get_running_loop().time()
         return await read_body(request.receive, request.headers, self._limits, first, left)
 
-    async def _stream(self, request: Request, operation: Operation, media: str | None) -> None:
+    async def _stream(self, request: Request, operation: Operation, params: Params, media: str | None) -> None:
         if media is None:
             wanted = f"Accept {EVENT_STREAM} or {MULTIPART};subscriptionSpec=1.0 for a subscription"
             raise bad_request(f"{wanted} (订阅请接受事件流)", 406)
         transport, respond = _STREAMS[media]
         operation.info = replace(operation.info, transport=transport)
-        results = self._pipeline.stream(operation)
-        await respond(request.reply, request.receive, results, operation.viewer, self._limits.keep_alive_seconds)
+        stream = Stream(operation.viewer, self._limits.keep_alive_seconds)
+        self._fanout.join(stream, operation, params, request.headers.get("last-event-id"))
+        await until_gone(request.receive, stream, respond(request.reply, stream))
 
 
 def _check_content(headers: Fields) -> None:

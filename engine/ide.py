@@ -1,9 +1,9 @@
 """The page that a browser finds at `/graphql`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, HTML, JSON, choose, ranges
+from engine.negotiation import HTML
 from engine.wire import Reply
 
 Page = Callable[[], bytes | None]
@@ -23,10 +23,8 @@ BEING_BUILT = f"""<!doctype html>
 """.encode()
 
 
-def asked_for(method: str, headers: Mapping[str, str], query_string: bytes) -> bool:
-    """A GET that wants HTML more than JSON and asks no query."""
-    if method != "GET" or choose(ranges(headers.get("accept")), (JSON, GRAPHQL_JSON, EVENT_STREAM, HTML)) != HTML:
-        return False
+def asked_for(query_string: bytes) -> bool:
+    """Whether a GET that wants HTML asks for no operation."""
     return not {b"query", b"extensions"} & parse_qs(query_string, keep_blank_values=True).keys()
 
 

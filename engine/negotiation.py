@@ -1,8 +1,13 @@
-"""Which media type an answer has (RFC 9110, "Accept"; GraphQL over HTTP, "Media Types")."""
+"""Which media type an answer has (RFC 9110, "Accept"; GraphQL over HTTP, "Media Types").
+
+Clients send the same few headers again and again, so what short ones mean is remembered.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeVar
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -10,9 +15,21 @@ EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
 HTML = "text/html"
 EXACT = 2
+RESULT_TYPES = (JSON, GRAPHQL_JSON, EVENT_STREAM)
+STREAM_TYPES = (EVENT_STREAM, MULTIPART)
+REMEMBERED = 256
 
 _PART = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*")+)')
 _PIECE = re.compile(r'((?:[^;"]|"(?:[^"\\]|\\.)*")+)')
+
+
+Meaning = TypeVar("Meaning")
+
+
+def remembered(read: Callable[[bytes], Meaning]) -> Callable[[bytes], Meaning]:
+    """The function, with its results for the last 256 headers of at most 256 bytes kept."""
+    kept = lru_cache(REMEMBERED)(read)
+    return lambda header: kept(header) if len(header) <= REMEMBERED else read(header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,39 @@ class Range:
         return media != MULTIPART or self.parameters.get("subscriptionspec") == "1.0"
 
 
-def ranges(accept: str | None) -> list[Range]:
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a client welcomes: a media type for one result, one for a stream of them, or neither.
+
+    `page`: HTML rather than any result. `named`: a media type of ours by name, which no link, image or script sends.
+    """
+
+    result: str | None
+    stream: str | None
+    page: bool
+    named: bool
+
+
+@remembered
+def accepted(header: bytes) -> Accepted:
+    """The meaning of an Accept header, empty where there is none."""
+    welcome = ranges(header.decode("latin-1"))
+    return Accepted(
+        result=choose(welcome, RESULT_TYPES),
+        stream=choose((each for each in welcome if each.precision), STREAM_TYPES),
+        page=choose(welcome, (*RESULT_TYPES, HTML)) == HTML,
+        named=not {each.type for each in welcome}.isdisjoint(RESULT_TYPES),
+    )
+
+
+@remembered
+def content(header: bytes) -> tuple[str, str]:
+    """Media type and charset in a Content-Type header, empty where there is none."""
+    media, parameters = parse_media_type(header.decode("latin-1"))
+    return media, parameters.get("charset", "utf-8")
+
+
+def ranges(accept: str) -> list[Range]:
     """Without a header everything is welcome. A range that wants another charset than UTF-8 admits nothing of ours."""
     found = [_range(part) for part in _PART.findall(accept or "*/*") if part.strip()]
     return [each for each in found if each.parameters.get("charset", "utf-8") in ("utf-8", "utf8")]

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
-from engine.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, parse_media_type, ranges
+from engine.negotiation import accepted, content
+from engine.wire import Fields
 
 PREFLIGHT_HEADERS = ("x-apollo-operation-name", "apollo-require-preflight", "graphql-require-preflight")
 _SIMPLE_TYPES = ("", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
-_MACHINE_TYPES = (EVENT_STREAM, GRAPHQL_JSON, JSON)
 
 
 class Origins:
@@ -28,19 +28,18 @@ class Origins:
             return origin not in self._allowed and origin.partition("://")[2] != headers.get("host")
         return headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
-    def forgeable(self, headers: Mapping[str, str], *, hashed: bool) -> bool:
+    def forgeable(self, headers: Fields, *, hashed: bool) -> bool:
         """Whether a foreign page could have caused this GET with a link, an image or a script (CSRF).
 
         What proves that it could not: a header or content type that costs a preflight; a browser's own word; an
         Accept that names a media type of ours, which no such element sends; the hash of a persisted query, whose
         sender knows our clients' documents. A foreign origin outweighs the last three.
         """
-        content_type, _ = parse_media_type(headers.get("content-type", ""))
+        content_type, _ = content(headers.raw.get(b"content-type", b""))
         if any(name in headers for name in PREFLIGHT_HEADERS) or content_type not in _SIMPLE_TYPES:
             return False
         if self.foreign(headers):
             return True
         if headers.get("sec-fetch-mode") == "cors" or headers.get("sec-fetch-site") in ("same-origin", "none"):
             return False
-        named = {each.type for each in ranges(headers.get("accept"))}
-        return not hashed and named.isdisjoint(_MACHINE_TYPES)
+        return not hashed and not accepted(headers.raw.get(b"accept", b"")).named

@@ -2,24 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
 
-from engine.errors import bad_request
+from engine.errors import RequestError, bad_request
 
 MAX_QUERY_FIELDS = 20
+MAX_ITEMS = 1_000
 _NUL_ESCAPE = re.compile(r"\\u(?:0000|\{0+\})")
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
-    query: str | None = None
-    operation_name: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    extensions: Mapping[str, Any] = field(default_factory=dict)
+class Params(NamedTuple):
+    query: str | None
+    operation_name: str | None
+    variables: Mapping[str, Any]
+    extensions: Mapping[str, Any]
 
 
 def decode_json(body: bytes | str) -> Any:
@@ -31,11 +30,15 @@ def decode_json(body: bytes | str) -> Any:
 
 
 def from_json(body: bytes) -> Params:
-    return from_object(decode_json(body))
+    asked = decode_json(body)
+    return from_object(asked, harmless=len(body) <= 2 * MAX_ITEMS and b"\\u" not in body)
 
 
-def from_object(asked: object) -> Params:
-    """Raises RequestError 400 for anything but an object with parameters of the right types. Null means absent."""
+def from_object(asked: object, *, harmless: bool = False) -> Params:
+    """Raises RequestError 400 for anything but an object with parameters of the right types. Null means absent.
+
+    `harmless`: the text that it was decoded from is too short for a long list, and escapes no character.
+    """
     if isinstance(asked, list):
         raise bad_request("Batches are not supported (不支持批量请求)")
     if not isinstance(asked, dict):
@@ -46,8 +49,9 @@ def from_object(asked: object) -> Params:
         variables=_typed(asked, "variables", dict) or {},
         extensions=_typed(asked, "extensions", dict) or {},
     )
-    if _holds_nul(params.variables) or (params.query and ("\0" in params.query or _NUL_ESCAPE.search(params.query))):
-        raise bad_request("U+0000 is not allowed in a text (文本不得含 U+0000)")  # PostgreSQL cannot store it
+    if not harmless:
+        _check_query(params.query or "")
+        _check_variables(params.variables)
     return params
 
 
@@ -75,16 +79,24 @@ def _typed(asked: dict[str, Any], name: str, kind: type) -> Any:
     return value
 
 
-def _holds_nul(value: Any) -> bool:
-    waiting = [value]
+def _check_query(query: str) -> None:
+    if "\0" in query or _NUL_ESCAPE.search(query):
+        raise _nul()
+
+
+def _check_variables(variables: Mapping[str, Any]) -> None:
+    """Refuses what PostgreSQL cannot store, and lists that would cost more than an operation's cost can tell."""
+    waiting: list[tuple[str, Any]] = [("variables", variables)]
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            if "\0" in each:
-                return True
-        elif isinstance(each, dict):
-            waiting.extend(each)
-            waiting.extend(each.values())
-        elif isinstance(each, list):
-            waiting.extend(each)
-    return False
+        name, holder = waiting.pop()
+        if isinstance(holder, list) and len(holder) > MAX_ITEMS:
+            raise bad_request(f"{name}: at most {MAX_ITEMS} items in a list ({name}：列表最多 {MAX_ITEMS} 项)")
+        for key, value in holder.items() if isinstance(holder, Mapping) else ((name, each) for each in holder):
+            if "\0" in key or (isinstance(value, str) and "\0" in value):
+                raise _nul()
+            if isinstance(value, dict | list):
+                waiting.append((key, value))
+
+
+def _nul() -> RequestError:
+    return bad_request("U+0000 is not allowed in a text (文本不得含 U+0000)")

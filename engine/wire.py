@@ -3,16 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
-from engine.errors import Described, Headers, bad_request, internal
+from engine.errors import Described, Headers, RequestError, bad_request, internal
 from engine.limits import Limits
+from engine.negotiation import GRAPHQL_JSON, JSON
 from kit.errors import Unauthenticated
-from kit.ids import uuid7
+from kit.ids import uuid7_hex
 
 Result = dict[str, Any]
 
@@ -28,6 +29,12 @@ class Answer(NamedTuple):
 
 
 CLOSE: Headers = (("connection", "close"),)
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Accept, Origin"),
+)
+CONTENT_TYPES = {media: f"{media}; charset=utf-8" for media in (JSON, GRAPHQL_JSON)}
 DISCARDED = 16
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
@@ -37,19 +44,43 @@ class ClientGoneError(Exception):
     """The client left before it had sent its request."""
 
 
-def headers_of(scope: Scope) -> dict[str, str]:
-    """Header names are in lower case. Of a header sent twice the first counts, but lists are joined."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name == "accept" and name in found else found.get(name, value)
-    return found
+class Fields(Mapping[str, str]):
+    """Header fields by name in lower case, decoded when they are read. Of one sent twice the first counts.
+
+    `raw`: as they came, for who reads many of them. A client may send its Accept in parts.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, sent: Sequence[tuple[bytes, bytes]]) -> None:
+        self.raw: dict[bytes, bytes] = dict(sent)
+        if len(self.raw) < len(sent):
+            self.raw = dict(reversed(sent))
+            if b"accept" in self.raw:
+                self.raw[b"accept"] = b", ".join(value for name, value in sent if name == b"accept")
+
+    def __getitem__(self, name: str) -> str:
+        return self.raw[name.encode()].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.raw.get(name.encode())
+        return default if value is None else value.decode("latin-1")
+
+
+def headers_of(scope: Scope) -> Fields:
+    return Fields(scope["headers"])
 
 
 def request_id(headers: Mapping[str, str]) -> str:
     """The caller's `x-request-id` where it is fit for logs, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid7().hex
+    given = headers.get("x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else uuid7_hex()
 
 
 def client_of(scope: Scope) -> str | None:
@@ -66,21 +97,40 @@ def bearer(authorization: object) -> str | None:
     return token.strip()
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limits: Limits) -> bytes:
-    """Raises RequestError 413 for a body that is too long, 408 for one that takes too long to come."""
+def whole_body(message: Message, limit: int) -> bytes | None:
+    """The body, where one message brought all of it and it is not too long, in bytes."""
+    if message["type"] != "http.request" or message.get("more_body"):
+        return None
+    body: bytes = message.get("body", b"")
+    return body if len(body) <= limit else None
+
+
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limits: Limits, first: Message | None, seconds: float
+) -> bytes:
+    """A body of which at most a first message has come; the rest may take so many seconds.
+
+    Raises RequestError 413 for a body that is too long, 408 for one that takes too long to come.
+    """
     announced = headers.get("content-length", "")
     body = Body(limits.body, int(announced[:20]) if announced.isdecimal() else 0)
     waits = headers.get("expect", "").lower() == "100-continue"
     try:
-        async with asyncio.timeout(limits.body_seconds):
+        async with asyncio.timeout(seconds):
+            if first is not None:
+                body.add(first)
             while not body.complete and not (waits and body.too_long):
                 body.add(await receive())
     except TimeoutError:
         if not body.too_long:
-            raise bad_request("The body did not arrive in time (请求体未按时到达)", 408, CLOSE) from None
+            raise late() from None
     if body.too_long:
         raise bad_request(f"The body is longer than {limits.body} bytes (请求体超过 {limits.body} 字节)", 413, CLOSE)
     return bytes(body.data)
+
+
+def late() -> RequestError:
+    return bad_request("The body did not arrive in time (请求体未按时到达)", 408, CLOSE)
 
 
 class Body:
@@ -130,22 +180,26 @@ def encode(result: Any) -> bytes:
 
 
 class Reply:
-    """The answer to one request. Its headers are those that every answer of the server carries."""
+    """The answer to one request. `headers` are those that it carries beside the ones of every answer."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
+        self.request_id = request_id
         self.started = False
-        self.headers = {
-            "x-request-id": request_id,
-            "x-content-type-options": "nosniff",
-            "cache-control": "no-store",
-            "vary": "Accept, Origin",
-        }
+        self.headers: list[tuple[str, str]] = []
 
-    async def start(self, status: int, media: str | None = None, headers: Headers = ()) -> None:
+    async def start(
+        self, status: int, media: str | None = None, headers: Headers = (), length: int | None = None
+    ) -> None:
         self.started = True
-        merged = self.headers | ({"content-type": media} if media else {}) | dict(headers)
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in merged.items()]
+        raw = [*ALWAYS, (b"x-request-id", self.request_id.encode())]
+        if media is not None:
+            raw.append((b"content-type", media.encode()))
+        if length is not None:
+            raw.append((b"content-length", b"%d" % length))
+        if headers or self.headers:
+            named = {name.encode("latin-1"): value.encode("latin-1") for name, value in (*self.headers, *headers)}
+            raw = list((dict(raw) | named).items())
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def chunk(self, data: bytes) -> None:
@@ -155,6 +209,31 @@ class Reply:
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def whole(self, status: int, media: str | None, body: bytes, headers: Headers = ()) -> None:
-        length = ("content-length", str(len(body)))
-        await self.start(status, media, (*headers, length) if body or media else headers)
+        await self.start(status, media, headers, len(body) if body or media else None)
         await self.end(body)
+
+
+class Request:
+    """One exchange, in a task of its own: what came, and the media type of the reply, JSON until negotiated.
+
+    `legacy`: the client accepts `application/json`, where a refused operation answers 200. `since`: when the
+    server began to wait for what it waits for, in the event loop's seconds; `cut`: why it does so no longer.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, headers: Fields, reply: Reply) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.receive = receive
+        self.headers = headers
+        self.reply = reply
+        self.media = JSON
+        self.legacy = True
+        self.since = 0.0
+        self.cut: Exception | None = None
+
+    async def result(self, status: int, body: bytes, headers: Headers = ()) -> None:
+        await self.reply.whole(status, CONTENT_TYPES[self.media], body, headers)
+
+    async def refuse(self, error: RequestError) -> None:
+        status = error.json_status if self.legacy else error.status
+        await self.result(status, encode({"errors": error.errors}), error.headers)
