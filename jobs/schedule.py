@@ -22,8 +22,10 @@ async def publish_due() -> None:
 
 
 async def fold_visits() -> None:
+    """Not often: every fold ends all kept answers about the kinds of content that were opened."""
     async with unit_of_work() as uow:
-        await visits.fold(uow)
+        while await visits.fold(uow) == visits.BATCH:
+            pass
 
 
 async def forget_done() -> None:
@@ -37,7 +39,7 @@ async def forget_done() -> None:
 SCHEDULE: tuple[tuple[float, Callable[[], Awaitable[None]]], ...] = (
     (1.0, platform.follow_clock),
     (1.0, publish_due),
-    (2.0, fold_visits),
+    (30.0, fold_visits),
     (3600.0, forget_done),
 )
 
