@@ -49,7 +49,6 @@ from engine.execute import (
     Paged,
     Read,
     Related,
-    Required,
     Run,
     Step,
     fill,
@@ -74,13 +73,12 @@ class Plan:
     `decisions`: what each rule said of the viewer. `private`: a resolver is in it that does not say what it depends on.
     """
 
-    kind: OperationType
     skeleton: dict[str, Any]
     roots: Sequence[Step]
     decisions: Mapping[str, Decision]
     private: bool
 
-    async def run(self, run: Run, kept: dict[str, Any] | None) -> dict[str, Any]:
+    async def run(self, run: Run, kept: dict[str, Any] | None = None) -> dict[str, Any]:
         """The data. Root fields of a mutation come one after another, each wholly, and `kept` gets what they gave."""
         data = dict(self.skeleton)
         if kept is None:
@@ -108,7 +106,7 @@ def compile_plan(executor: Executor[Any], viewer: Viewer) -> Plan:
     compiler = _Compiler(executor, viewer)
     try:
         return compiler.plan()
-    except (Unknown, Bail):
+    except Exception:  # noqa: BLE001 - an operation that the compiler stumbles over is the reference's
         unknown = Unknown()
         unknown.decisions = compiler.decisions
         raise unknown from None
@@ -139,8 +137,10 @@ class _Selection:
     def project(self, *, keyed: bool) -> Any:
         """The generated function from rows to dicts."""
         source = ["def made(rows, viewer_id):", "    outs = []", "    add = outs.append", "    for r in rows:"]
-        source += ["        if r is None: raise Bail"]
-        source += ["        " + (by_key if keyed else by_reader) for by_key, by_reader in self.body]
+        body = [by_key if keyed else by_reader for by_key, by_reader in self.body]
+        if not any("= r[" in line for line in body):  # else what is no row has no such column
+            source += ["        if r is None or isinstance(r, Exception): raise Bail"]
+        source += ["        " + line for line in body]
         source += ["        add({" + ", ".join(self.items) + "})", "    return outs"]
         return define("\n".join(source), {**self.names, "Bail": Bail})
 
@@ -173,7 +173,7 @@ class _Compiler:
             step = self._root_step(root, name, key, definition, details)
             if step is not None:
                 roots.append(step)
-        return Plan(self._operation.operation, skeleton, roots, self.decisions, self._private)
+        return Plan(skeleton, roots, self.decisions, self._private)
 
     def _name(self, details: FieldDetailsList) -> str:
         for each in details:
@@ -340,18 +340,17 @@ class _Compiler:
     def _completer(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Completer:
         if is_leaf_type(get_named_type(type_)):
             return Leaves(function(type_))
-        if is_non_null_type(type_):
-            return Required(self._completer(type_.of_type, details))
+        required = is_non_null_type(type_)
         inner = get_nullable_type(type_)
         if is_list_type(inner):
-            return Lists(self._completer(inner.of_type, details))
+            return Lists(self._completer(inner.of_type, details), required=required)
         if is_object_type(inner):
-            return self._objects(inner, details)
+            return self._objects(inner, details, required=required)
         if is_abstract_type(inner):
-            return self._abstract(inner, details)
+            return self._abstract(inner, details, required=required)
         raise Unknown
 
-    def _objects(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Objects:
+    def _objects(self, type_: GraphQLObjectType, details: FieldDetailsList, *, required: bool) -> Objects:
         fields = collect_subfields(
             self._schema,
             self._executor.fragments,
@@ -360,11 +359,14 @@ class _Compiler:
             type_,
             details,
         ).grouped_field_set
-        return Objects(self._node(type_, fields))
+        return Objects(self._node(type_, fields), required=required)
 
-    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> Abstract:
+    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList, *, required: bool) -> Abstract:
         """All possible types at once: compiled later, one could take on another viewer's decisions."""
-        return Abstract({each.name: self._objects(each, details) for each in self._schema.get_possible_types(type_)})
+        possible = self._schema.get_possible_types(type_)
+        return Abstract(
+            {each.name: self._objects(each, details, required=True) for each in possible}, required=required
+        )
 
 
 def _takes_row_only(declared: StrawberryField) -> bool:
@@ -380,9 +382,9 @@ def _takes_row_only(declared: StrawberryField) -> bool:
 
 
 def _node_of(completer: Completer) -> Node | None:
-    """The one node below lists and what may not be null; None where there are several or none."""
-    while isinstance(completer, Required | Lists):
-        completer = completer.inner if isinstance(completer, Required) else completer.item
+    """The one node below lists; None where there are several or none."""
+    while isinstance(completer, Lists):
+        completer = completer.item
     return completer.node if isinstance(completer, Objects) else None
 
 

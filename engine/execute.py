@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, cast
 
 from asyncpg import Record
-from graphql import GraphQLField, GraphQLObjectType, Undefined
+from graphql import GraphQLField, GraphQLObjectType
 from graphql.execution import Executor
 from graphql.language import FieldNode
 from graphql.pyutils import Path
+from graphql.type import get_nullable_type, is_list_type
 from strawberry.execution import optimized_is_awaitable
 
 from auth.viewer import Viewer
@@ -25,6 +26,8 @@ from engine.sources import Source
 
 KEYED = frozenset({Record, dict})
 """Rows whose fields are read by key; those of all others by the schema's own default resolver."""
+
+NULL = id(None)
 
 is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 Project = Callable[[Sequence[Any], Any], list[dict[str, Any]]]
@@ -52,12 +55,11 @@ class Run:
 
     async def load(self, source: Source, keys: Sequence[Any], columns: frozenset[str] | None) -> Mapping[Any, Any]:
         """Values by key of a source without arguments; what this run has loaded before is not asked for again."""
-        known = self.memo.setdefault((source, columns), {})
-        missing = [key for key in keys if key not in known]
-        if missing:
-            found = await source.load(self.viewer, missing, {}, columns)
-            for key in missing:
-                known[key] = found.get(key)
+        known = self.memo.get((source, columns))
+        if known is None:
+            known = self.memo[source, columns] = dict(await source.load(self.viewer, keys, {}, columns))
+        elif missing := [key for key in keys if key not in known]:
+            known.update(await source.load(self.viewer, missing, {}, columns))
         return known
 
 
@@ -220,21 +222,20 @@ class Related:
     async def values(self, run: Run, rows: Sequence[Any]) -> Sequence[Any]:
         by = self._by
         keys = [row[by] for row in rows]
-        wanted: dict[Any, None] = {}
-        for key in keys:
-            if type(key) is list:
-                wanted.update(dict.fromkeys(key))
-            elif key is not None:
-                wanted[key] = None
+        if list in set(map(type, keys)):
+            return await self._lists(run, keys)
+        wanted = dict.fromkeys(keys)
+        wanted.pop(None, None)
         found = await run.load(self._source, list(wanted), self._columns) if wanted else {}
-        return [self._value(key, found) for key in keys]
+        if self._source.many:
+            return [[] if key is None else found.get(key) for key in keys]
+        return list(map(found.get, keys))
 
-    def _value(self, key: Any, found: Mapping[Any, Any]) -> Any:
-        if key is None:
-            return [] if self._source.many else None
-        if type(key) is list:
-            return [value for each in key if (value := found[each]) is not None]
-        return found[key]
+    async def _lists(self, run: Run, keys: Sequence[Any]) -> Sequence[Any]:
+        """Where a row has a list of keys it gets the list of those values that there are."""
+        wanted = dict.fromkeys(each for key in keys if key is not None for each in key)
+        found = await run.load(self._source, list(wanted), self._columns) if wanted else {}
+        return [key and [value for each in key if (value := found.get(each)) is not None] for key in keys]
 
 
 class Paged:
@@ -283,7 +284,7 @@ class Entry:
         key = self._key(arguments)
         if key is None:
             return [None]
-        return [(await run.load(self._source, [key], self._columns))[key]]
+        return [(await run.load(self._source, [key], self._columns)).get(key)]
 
 
 class Called:
@@ -305,6 +306,7 @@ class Called:
         self._path = Path(None, key, parent.name)
         self._nodes = nodes
         self._arguments = arguments
+        self._is_list = is_list_type(get_nullable_type(field.type))
 
     async def values(self, run: Run, rows: Sequence[Any]) -> Sequence[Any]:
         info = run.executor.build_resolve_info(self._field, self._nodes, self._parent, self._path)
@@ -318,11 +320,16 @@ class Called:
                 if asyncio.iscoroutine(each):
                     each.close()
             raise
-        return await settled(results)
+        await settled(results)
+        if self._is_list:
+            for each in results:
+                if type(each) is list:
+                    await settled(each)
+        return results
 
 
 async def settled(results: list[Any]) -> list[Any]:
-    """The results, those that must be awaited replaced by what they came to."""
+    """The same list, what must be awaited in it replaced by what it came to."""
     waiting = [number for number, result in enumerate(results) if is_awaitable(result)]
     if len(waiting) == 1:
         results[waiting[0]] = await results[waiting[0]]
@@ -350,33 +357,39 @@ class Leaves:
 class Objects:
     """Completes rows of one type. The same row is projected once, and its dict stands wherever the row did."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, required: bool) -> None:
         self.node = node
         self.waits = node.waits
+        self._required = required
 
     async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
-        rows = {id(value): value for value in values if value is not None}
-        if any(isinstance(row, Exception) or row is Undefined for row in rows.values()):
+        places = list(map(id, values))
+        rows = dict(zip(places, values, strict=True))
+        has_null = rows.pop(NULL, rows) is None
+        if has_null and self._required:
             raise Bail
-        done = dict(zip(rows, await self.node.run(run, list(rows.values())), strict=True))
-        return [None if value is None else done[id(value)] for value in values]
+        done: dict[int, Any] = dict(zip(rows, await self.node.run(run, list(rows.values())), strict=True))
+        if has_null:
+            done[NULL] = None
+        return list(map(done.__getitem__, places))
 
 
 class Abstract:
     """Completes rows of several types, which each row names in its `__typename`."""
 
-    def __init__(self, types: Mapping[str, Objects]) -> None:
+    def __init__(self, types: Mapping[str, Objects], *, required: bool) -> None:
         self._types = types
         self.waits = any(each.waits for each in types.values())
+        self._required = required
 
     async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
         done: list[Any] = [None] * len(values)
         groups: dict[str, list[int]] = {}
         for number, value in enumerate(values):
-            if value is not None:
-                if type(value) not in KEYED:
-                    raise Bail
+            if type(value) in KEYED:
                 groups.setdefault(value["__typename"], []).append(number)
+            elif value is not None or self._required:
+                raise Bail
         for typename, numbers in groups.items():
             outs = await self._types[typename].complete(run, [values[number] for number in numbers])
             for number, out in zip(numbers, outs, strict=True):
@@ -387,30 +400,23 @@ class Abstract:
 class Lists:
     """Completes lists: the items of all of them at once."""
 
-    def __init__(self, item: Completer) -> None:
+    def __init__(self, item: Completer, *, required: bool) -> None:
         self.item = item
         self.waits = item.waits
+        self._required = required
 
     async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
-        flat: list[Any] = []
+        items: list[Any] = []
         for value in values:
             if type(value) is list or type(value) is tuple:
-                flat.extend(value)
-            elif value is not None:
+                items.extend(value)
+            elif value is not None or self._required:
                 raise Bail
-        done = iter(await self.item.complete(run, flat))
-        return [None if value is None else [next(done) for _ in value] for value in values]
-
-
-class Required:
-    """Completes what may not be null."""
-
-    def __init__(self, inner: Completer) -> None:
-        self.inner = inner
-        self.waits = inner.waits
-
-    async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
-        done = await self.inner.complete(run, values)
-        if any(each is None for each in done):
-            raise Bail
-        return done
+        done = list(await self.item.complete(run, items))
+        lists: list[Any] = []
+        start = 0
+        for value in values:
+            end = start + (0 if value is None else len(value))
+            lists.append(None if value is None else done[start:end])
+            start = end
+        return lists

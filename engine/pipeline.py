@@ -13,6 +13,8 @@ from graphql.execution.async_iterables import aclosing
 from auth.access import Decision, decide
 from auth.viewer import Viewer
 from engine import reference
+from engine.cache import ResponseCache
+from engine.compile import Plan
 from engine.documents import Documents, Selected
 from engine.errors import Described, RequestError, codes, describe, field_error, internal, operation_error, refusal
 from engine.execute import Run
@@ -23,8 +25,10 @@ from engine.persisted import Persisted
 from engine.reference import Reference, survivable
 from engine.variants import Variant
 from engine.wire import Answer, Result, encode
-from kit import metrics
+from kit import footprint, metrics
 from kit.errors import ApiError, ErrorCode
+from kit.footprint import Footprint
+from kit.language import prefers_english
 
 INTROSPECT = "schema.introspect"
 Transport = Literal["http", "sse", "multipart", "websocket"]
@@ -38,6 +42,11 @@ class RequestInfo:
     transport: Transport
     headers: Mapping[str, str]
     client: str | None = None
+
+    @property
+    def english(self) -> bool:
+        """Whether messages are wanted in English; Chinese otherwise (Accept-Language)."""
+        return prefers_english(self.headers.get("accept-language", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Operation:
     started: float
     executor: Executor[Any] | None = None
     trace: Trace | None = None
+    text: bytes | None = None
     codes: set[str] = field(default_factory=set)
 
     @property
@@ -86,6 +96,7 @@ class Pipeline:
         hardened: bool,
         on_operation: Callable[[Finished], None],
         plans: bool = True,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._schema = schema
         self._reference = Reference(schema, executor_class, hide_suggestions=hardened, max_errors=limits.errors)
@@ -95,16 +106,30 @@ class Pipeline:
         self._hardened = hardened
         self._on_operation = on_operation
         self._plans = plans
+        self._cache = cache
         self._documents = Documents(schema, limits, suggestions=not hardened)
 
-    async def open(self, params: Params, viewer: Viewer, info: RequestInfo) -> Operation:
-        """Raises RequestError where the operation must not run."""
+    def recall(self, text: bytes, viewer: Viewer, info: RequestInfo) -> Answer | None:
+        """The answer to a query that was asked in these very bytes before, where it still holds for this viewer."""
+        if self._cache is None:
+            return None
+        started = time.perf_counter()
+        found = self._cache.find(text, info.english, viewer)
+        if found is None:
+            return None
+        seconds = time.perf_counter() - started
+        self._on_operation(Finished(found.name, found.kind, seconds, (), viewer.id, info.id, info.transport))
+        return Answer(found.body)
+
+    async def open(self, params: Params, viewer: Viewer, info: RequestInfo, text: bytes | None = None) -> Operation:
+        """Raises RequestError where the operation must not run. `text`: the request as it came, to be recalled by."""
         started = time.perf_counter()
         selected = None
         try:
-            text = await self._persisted.text(params.query, params.extensions)
-            selected = self._documents.select(text, params.operation_name)
+            query = await self._persisted.text(params.query, params.extensions)
+            selected = self._documents.select(query, params.operation_name)
             operation = self._checked(selected, params.variables, viewer, info, started)
+            operation.text = text
             await self._persisted.keep(params.query, params.extensions)
         except RequestError as error:
             self._report(selected, started, codes(error.errors), viewer, info)
@@ -150,11 +175,10 @@ class Pipeline:
         if variant is None or variant.plan is None:
             metrics.RUNS_REFERENCE.inc()
             return None
-        run = self._new_run(operation)
         variant.runs += 1
         kept: dict[str, Any] | None = {} if operation.kind is OperationType.MUTATION else None
         try:
-            body = encode({"data": await variant.plan.run(run, kept)})
+            body = await self._remembered(operation, variant.plan, kept)
         except BaseException as error:
             if not survivable(error):
                 raise
@@ -163,6 +187,26 @@ class Pipeline:
             return None if kept is None else Answer(encode(await self._referred(operation, kept)))
         metrics.RUNS_PLAN.inc()
         return Answer(body)
+
+    async def _remembered(self, operation: Operation, plan: Plan, kept: dict[str, Any] | None) -> bytes:
+        """What the plan answers, kept for all who would be told the same."""
+        run, cache, text = self._new_run(operation), self._cache, operation.text
+        if cache is None or text is None or kept is not None:
+            return encode({"data": await plan.run(run, kept)})
+        if plan.private or plan.own:
+            metrics.CACHE_PRIVATE.inc()
+            return encode({"data": await plan.run(run)})
+        start = cache.begin()
+        made_of = Footprint()
+        before = footprint.current.set(made_of)
+        try:
+            body = encode({"data": await plan.run(run)})
+        finally:
+            footprint.current.reset(before)
+        selected, english = operation.selected, operation.info.english
+        kind = selected.node.operation.value
+        cache.keep(text, english, operation.viewer, plan.decisions, made_of, start, body, selected.name, kind)
+        return body
 
     def _variant(self, operation: Operation) -> Variant | None:
         if not self._plans or operation.trace is not None:
