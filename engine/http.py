@@ -138,9 +138,10 @@ class Http:
         request.legacy = media == JSON
         if media is None and welcome.stream is None:
             raise bad_request(f"Accept one of {', '.join(RESULT_TYPES)} (请接受其中一种媒体类型)", 406)
-        params = await self._params(request)
+        text = await self._text(request)
         viewer = await self._viewer(request)
         info = RequestInfo(request.reply.request_id, "http", request.headers, client_of(request.scope))
+        params = from_json(text) if request.method == "POST" else from_query_string(text)
         try:
             operation = await self._pipeline.open(params, viewer, info)
         except (RequestError, ApiError) as error:
@@ -152,10 +153,11 @@ class Http:
             raise bad_request("Send mutations by POST (变更操作须使用 POST)", 405, (("allow", "POST"),))
         if operation.kind is OperationType.SUBSCRIPTION:
             await self._stream(request, operation, params, welcome.stream)
-        elif media == EVENT_STREAM:
-            await self._stream(request, operation, params, media)
         elif media is None:
             raise bad_request(f"Accept {JSON} for this operation (该操作请接受 {JSON})", 406)
+        elif media == EVENT_STREAM:
+            operation.info = replace(info, transport="sse")
+            await sse.whole(request.reply, (await self._run(request, operation)).body)
         else:
             await request.result(200, (await self._run(request, operation)).body)
 
@@ -171,15 +173,16 @@ class Http:
         self._watch.leave(request)
         return answer
 
-    async def _params(self, request: Request) -> Params:
+    async def _text(self, request: Request) -> bytes:
+        """What is asked, as it was sent: the body of a POST, the query string of a GET that no foreign page caused."""
         if request.method == "POST":
             _check_content(request.headers)
-            return from_json(await self._body(request))
-        params = from_query_string(request.scope["query_string"])
-        if self._origins.forgeable(request.headers, hashed="persistedQuery" in params.extensions):
+            return await self._body(request)
+        text: bytes = request.scope["query_string"]
+        if self._origins.forgeable(request.headers, lambda: "persistedQuery" in from_query_string(text).extensions):
             wanted = f"Send the header {PREFLIGHT_HEADERS[1]} (请携带请求头 {PREFLIGHT_HEADERS[1]})"
             raise bad_request(f"This GET could come from a foreign page. {wanted}")
-        return params
+        return text
 
     async def _body(self, request: Request) -> bytes:
         first = None

@@ -1,6 +1,6 @@
 """Who may call from a browser: the allow-list of origins, and requests that a foreign page could have forged."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from engine.negotiation import accepted, content
 from engine.wire import Fields
@@ -28,7 +28,7 @@ class Origins:
             return origin not in self._allowed and origin.partition("://")[2] != headers.get("host")
         return headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
-    def forgeable(self, headers: Fields, *, hashed: bool) -> bool:
+    def forgeable(self, headers: Fields, hashed: Callable[[], bool]) -> bool:
         """Whether a foreign page could have caused this GET with a link, an image or a script (CSRF).
 
         What proves that it could not: a header or content type that costs a preflight; a browser's own word; an
@@ -42,4 +42,4 @@ class Origins:
             return True
         if headers.get("sec-fetch-mode") == "cors" or headers.get("sec-fetch-site") in ("same-origin", "none"):
             return False
-        return not hashed and not accepted(headers.raw.get(b"accept", b"")).named
+        return not accepted(headers.raw.get(b"accept", b"")).named and not hashed()

@@ -24,8 +24,13 @@ def event(told: Event) -> bytes:
 
 async def refuse(reply: Reply, error: RequestError) -> None:
     """An operation that never began, told on an accepted stream: an EventSource cannot read the body of a 4xx."""
+    await whole(reply, encode({"errors": error.errors}))
+
+
+async def whole(reply: Reply, body: bytes) -> None:
+    """A stream of the one result that is there."""
     await reply.start(200, f"{EVENT_STREAM}; charset=utf-8", UNBUFFERED)
-    await reply.chunk(event(Event(encode({"errors": error.errors}))))
+    await reply.chunk(event(Event(body)))
     await reply.end(COMPLETE)
 
 
