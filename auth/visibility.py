@@ -1,7 +1,8 @@
 """Row gates: which rows exist for a viewer, as SQL. `visible(Model, viewer)` is the only start of a select.
 
 What a viewer may not see does not exist: null or not found, never "forbidden"; counts and filters never reveal it.
-`scope_of` names what the gate depended on, so that an answer may be shared among viewers of one scope.
+`scope_of` names all that the gate depended on: viewers of one scope are shown the same rows, so an answer may be shared
+among them. Each use of a gate is noted with its scope in the running footprint (`kit/footprint.py`).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from sqlmodel import SQLModel, col
 
 from auth.access import allowed
 from auth.viewer import Role, Viewer
+from kit import footprint
 from models.account import Account, AuditEntry, StoreMember
 from models.area import Department, District, Industry, ServiceCategory, Street
 from models.base import table_of
@@ -28,6 +30,7 @@ from models.words import SensitiveException, SensitiveWord
 
 PLATFORM = "platform"
 PUBLIC = "PUBLIC"
+PERSONAL = "viewer:"
 
 
 def workplaces(viewer: Viewer) -> frozenset[str]:
@@ -141,6 +144,8 @@ def _own_membership(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _staff_places(viewer: Viewer) -> str:
+    if not viewer.roles:
+        return PUBLIC
     places = _places_seen(viewer)
     if places is None:
         return "staff:all"
@@ -148,7 +153,7 @@ def _staff_places(viewer: Viewer) -> str:
 
 
 def _viewer_bound(viewer: Viewer) -> str:
-    return f"viewer:{viewer.id}" if viewer.signed_in else PUBLIC
+    return f"{PERSONAL}{viewer.id}" if viewer.signed_in else PUBLIC
 
 
 def _public(_viewer: Viewer) -> str:
@@ -187,14 +192,21 @@ GATES: dict[type[SQLModel], Gate] = {
 }
 
 
+_SCOPES = {table_of(model).name: gate.scope for model, gate in GATES.items()}
+
+
 def visible(model: type[SQLModel], viewer: Viewer, *columns: Any) -> Select[Any]:
     """A select of the model's rows (or of the given columns) that exist for the viewer."""
-    statement = select(*columns) if columns else select(table_of(model))
-    return statement.select_from(table_of(model)).where(GATES[model].predicate(viewer))
+    table, gate = table_of(model), GATES[model]
+    if running := footprint.current.get():
+        running.scopes[table.name] = gate.scope(viewer)
+    statement = select(*columns) if columns else select(table)
+    return statement.select_from(table).where(gate.predicate(viewer))
 
 
-def scope_of(model: type[SQLModel], viewer: Viewer) -> str:
-    return GATES[model].scope(viewer)
+def scope_of(table: str, viewer: Viewer) -> str:
+    """The scope of a table's gate; one that begins with `PERSONAL` is this viewer's alone."""
+    return _SCOPES[table](viewer)
 
 
 def search_scopes(viewer: Viewer) -> tuple[str, ...]:

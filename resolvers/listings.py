@@ -1,18 +1,21 @@
 """Lists by pages as the engine's sources: a listing says which rows and in which order, all else follows from that."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Label, Select, Text, Uuid, bindparam, cast, func, select, true
+from sqlalchemy import ARRAY, Column, Label, Select, Text, Uuid, any_, cast, func, select, true
 
 from auth.viewer import Viewer
 from kit.db import fetch, fetch_value
+from kit.statements import Prepared, late, prepare
 from resolvers.filters import plain
+from resolvers.memo import Memo
 from resolvers.paging import Order, Page, Window
 
-WINDOW_ARGUMENTS = ("first", "after", "last", "before")
+LONGEST_FILTER = 1_000
 Key = Column[Any] | Label[Any]
 
 
@@ -25,82 +28,110 @@ class Listing:
     key: Key | None = None
 
 
+class _Reading:
+    """A listing ready to be read: its pages and, once they are asked for, its totals."""
+
+    def __init__(self, listing: Listing, columns: frozenset[str] | None, *, started: bool, backward: bool) -> None:
+        self.order = listing.order
+        self.key = listing.key
+        self._statement = listing.statement
+        apply = partial(listing.order.apply, started=started, backward=backward)
+        statement = self._narrowed(columns)
+        self.rows = prepare(apply(statement) if self.key is None else _below(statement, self.key, apply))
+
+    def _narrowed(self, columns: frozenset[str] | None) -> Select[Any]:
+        """The same rows with these columns only, beside what the list itself goes by."""
+        if columns is None:
+            return self._statement
+        own = self.order.names if self.key is None else (*self.order.names, self.key.name)
+        names = columns.union(own)
+        chosen = [column for name, column in self._statement.selected_columns.items() if name in names]
+        return self._statement.with_only_columns(*chosen)
+
+    @cached_property
+    def total(self) -> Prepared:
+        if self.key is None:
+            return prepare(self._statement.with_only_columns(func.count()))
+        return prepare(
+            self._statement.with_only_columns(self.key, func.count())
+            .where(self.key == any_(_keys(self.key)))
+            .group_by(self.key)
+        )
+
+    async def count(self) -> int:
+        """How many rows there are in all pages of a root list."""
+        return int(await fetch_value(self.total))
+
+
+def _keys(key: Key) -> Any:
+    return late("keys", ARRAY(Uuid if isinstance(key.type, Uuid) else Text))
+
+
+def _below(statement: Select[Any], key: Key, apply: Callable[[Select[Any]], Select[Any]]) -> Select[Any]:
+    """One LATERAL statement for all parents: the index gives each the rows of its page, and no more."""
+    keys = _keys(key)
+    parents = func.unnest(cast(keys, keys.type)).table_valued("key").render_derived()
+    each = apply(statement.where(key == parents.c.key)).lateral("each")
+    return select(each).select_from(parents.join(each, true()))
+
+
 class Listed:
-    """Pages of a listing by the keys of its parents; at the root under the key None."""
+    """The engine's source of a listing's pages by the keys of its parents; at the root under the key None."""
 
     many = False
+    _readings = Memo[_Reading]()
 
     def __init__(self, build: Callable[..., Listing]) -> None:
-        self.build = build
+        self._build = build
 
     async def load(
         self, viewer: Viewer, keys: Sequence[Any], arguments: Mapping[str, Any], columns: frozenset[str] | None
     ) -> Mapping[Any, Page]:
-        window = Window.of(*(arguments.get(name) for name in WINDOW_ARGUMENTS))
-        chosen = {
-            name: plain(value)
-            for name, value in arguments.items()
-            if value is not None and name not in WINDOW_ARGUMENTS
+        get = arguments.get
+        window = Window.of(get("first"), get("after"), get("last"), get("before"))
+        shape = self._shape(window, arguments, columns)
+        reading = self._readings.get(viewer, shape, partial(self._read, viewer, window, arguments, columns))
+        values = reading.order.late(window)
+        if reading.key is None:
+            return {None: Page(await fetch(reading.rows, **values), reading.order, window, reading.count)}
+        rows = await fetch(reading.rows, keys=keys, **values)
+        groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
+        name = reading.key.name
+        for row in rows:
+            groups[row[name]].append(row)
+        total = _Totals(reading, keys)
+        return {
+            parent: Page(group, reading.order, window, partial(total.of, parent)) for parent, group in groups.items()
         }
-        listing = _narrowed(self.build(viewer, **chosen), columns)
-        if listing.key is None:
-            return {None: await _page(listing, window)}
-        return await _pages(listing, listing.key, keys, window)
 
+    def _shape(self, window: Window, arguments: Mapping[str, Any], columns: frozenset[str] | None) -> Hashable:
+        """All that the statement depends on but the viewer; None where that is too much to keep."""
+        chosen = arguments.get("filter")
+        text = None if chosen is None else repr(chosen)
+        if text is not None and len(text) > LONGEST_FILTER:
+            return None
+        return self, columns, window.cursor is None, window.backward, arguments.get("order_by"), text
 
-def _narrowed(listing: Listing, columns: frozenset[str] | None) -> Listing:
-    """The same rows with these columns only, beside what the list itself goes by."""
-    if columns is None:
-        return listing
-    names = columns if listing.key is None else columns | {listing.key.name}
-    chosen = [column for name, column in listing.statement.selected_columns.items() if name in names]
-    return replace(listing, statement=listing.statement.with_only_columns(*chosen, maintain_column_froms=True))
-
-
-async def _page(listing: Listing, window: Window) -> Page:
-    rows = await fetch(listing.order.apply(listing.statement, window))
-
-    async def count() -> int:
-        return int(await fetch_value(select(func.count()).select_from(listing.statement.subquery())))
-
-    return Page(rows, listing.order, window, count)
-
-
-async def _pages(listing: Listing, key: Key, keys: Sequence[Any], window: Window) -> dict[Any, Page]:
-    """One LATERAL statement for all parents, whose keys stand in `key`."""
-    kind = Uuid() if isinstance(key.type, Uuid) else Text()
-    parents = (
-        func.unnest(cast(bindparam("keys", list(keys), type_=ARRAY(kind)), ARRAY(kind)))
-        .table_valued("key")
-        .render_derived()
-    )
-    each = listing.order.apply(listing.statement.where(key == parents.c.key), window).lateral("each")
-    rows = await fetch(select(each).select_from(parents.join(each, true())))
-    groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
-    for row in rows:
-        groups[row[key.name]].append(row)
-    totals = _Totals(listing.statement, key, keys)
-    return {parent: Page(group, listing.order, window, totals.of(parent)) for parent, group in groups.items()}
+    def _read(
+        self, viewer: Viewer, window: Window, arguments: Mapping[str, Any], columns: frozenset[str] | None
+    ) -> _Reading:
+        given = {name: plain(arguments[name]) for name in ("filter", "order_by") if arguments.get(name) is not None}
+        listing = self._build(viewer, **given)
+        return _Reading(listing, columns, started=window.cursor is not None, backward=window.backward)
 
 
 class _Totals:
     """Totals of all parents by one statement, run when the first of them is asked for."""
 
-    def __init__(self, statement: Select[Any], key: Key, keys: Sequence[Any]) -> None:
-        kind = Uuid() if isinstance(key.type, Uuid) else Text()
-        chosen = bindparam("keys", list(keys), type_=ARRAY(kind))
-        self._statement = (
-            statement.with_only_columns(key, func.count().label("total")).where(key == func.any(chosen)).group_by(key)
-        )
+    def __init__(self, reading: _Reading, keys: Sequence[Any]) -> None:
+        self._reading = reading
+        self._keys = keys
         self._counts: Awaitable[dict[Any, int]] | None = None
 
-    def of(self, parent: Any) -> Callable[[], Awaitable[int]]:
-        async def count() -> int:
-            if self._counts is None:
-                self._counts = asyncio.ensure_future(self._fetch())
-            return (await self._counts).get(parent, 0)
-
-        return count
+    async def of(self, parent: Any) -> int:
+        if self._counts is None:
+            self._counts = asyncio.ensure_future(self._fetch())
+        return (await self._counts).get(parent, 0)
 
     async def _fetch(self) -> dict[Any, int]:
-        return {row[0]: row[1] for row in await fetch(self._statement)}
+        return {row[0]: row[1] for row in await fetch(self._reading.total, keys=self._keys)}

@@ -9,16 +9,18 @@ from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, Uuid, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_
 from sqlmodel import SQLModel
 
 import models
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.db import fetch
+from kit.statements import Prepared, late, prepare
 from models.base import table_of
 from models.publishing import OPEN_STATES
 from resolvers.filters import one_of
+from resolvers.memo import Memo
 
 K = TypeVar("K")
 REVISION = table_of(models.Revision).c
@@ -30,6 +32,8 @@ class Loader(Generic[K]):
 
     `only`: a condition that narrows the rows, such as those of open revisions.
     """
+
+    _statements = Memo[Prepared]()
 
     def __init__(
         self, model: type[SQLModel], column: str = "id", *, many: bool = False, only: ColumnElement[bool] | None = None
@@ -58,7 +62,8 @@ class Loader(Generic[K]):
         columns: frozenset[str] | None,
     ) -> Mapping[Any, Any]:
         """`arguments` are always empty: a relation has none, and that of a root field is in its key."""
-        rows = await fetch(self._statement(viewer, keys, columns))
+        statement = self._statements.get(viewer, (self, columns), partial(self._statement, viewer, columns))
+        rows = await fetch(statement, keys=keys)
         key = self._column.name
         if not self.many:
             return {row[key]: row for row in rows}
@@ -67,16 +72,14 @@ class Loader(Generic[K]):
             lists[row[key]].append(row)
         return lists
 
-    def _statement(self, viewer: Viewer, keys: Sequence[Any], columns: frozenset[str] | None) -> Select[Any]:
+    def _statement(self, viewer: Viewer, columns: frozenset[str] | None) -> Prepared:
         names = None if columns is None else columns | {self._column.name}
-        chosen = () if names is None else [column for column in self.table.c if column.name in names]
-        array = ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text)
-        statement = visible(self._model, viewer, *chosen).where(
-            self._column == any_(bindparam("keys", list(keys), type_=array))
-        )
+        chosen = [column for column in self.table.c if names is None or column.name in names]
+        keys = late("keys", ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text))
+        statement = visible(self._model, viewer, *chosen).where(self._column == any_(keys))
         if self._only is not None:
             statement = statement.where(self._only)
-        return statement.order_by(*self.table.primary_key.columns) if self.many else statement
+        return prepare(statement.order_by(*self.table.primary_key.columns) if self.many else statement)
 
 
 class Loaders:

@@ -5,14 +5,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import Column, ColumnElement, Integer, Select, tuple_
 
 from kit.db import Row
 from kit.errors import ApiError, ErrorCode
+from kit.statements import late
 
 MAXIMUM = 100
 DEFAULT = 20
@@ -66,20 +68,32 @@ class Order:
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
 
-    def apply(self, statement: Select[Any], window: Window) -> Select[Any]:
-        """Adds sort columns, start and one row more than asked, which tells whether there is a next page."""
-        if window.cursor is not None:
-            start = tuple_(
-                *(literal(value, key.type) for value, key in zip(self.values(window.cursor), self.keys, strict=True))
-            )
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Under which names a row has its sort values: columns under their own, expressions under one made for them."""
+        return tuple(key.name if isinstance(key, Column) else f"_key{number}" for number, key in enumerate(self.keys))
+
+    def apply(self, statement: Select[Any], *, started: bool, backward: bool) -> Select[Any]:
+        """Adds sort expressions, start and limit; `late` gives the values. Sort columns must be in the statement."""
+        falling = self.descending != backward
+        if started:
+            start = tuple_(*(late(f"start{number}", key.type) for number, key in enumerate(self.keys)))
             position = tuple_(*self.keys)
-            statement = statement.where(position < start if self.descending != window.backward else position > start)
-        falling = self.descending != window.backward
+            statement = statement.where(position < start if falling else position > start)
+        made = (key.label(name) for name, key in zip(self.names, self.keys, strict=True) if not isinstance(key, Column))
         return (
-            statement.add_columns(*(key.label(f"_key{number}") for number, key in enumerate(self.keys)))
+            statement.add_columns(*made)
             .order_by(*(key.desc() if falling else key.asc() for key in self.keys))
-            .limit(window.size + 1)
+            .limit(late("limit", Integer))
         )
+
+    def late(self, window: Window) -> dict[str, Any]:
+        """The values of what `apply` left open. One row more than asked tells whether there is a next page."""
+        values: dict[str, Any] = {"limit": window.size + 1}
+        if window.cursor is not None:
+            for number, value in enumerate(self.values(window.cursor)):
+                values[f"start{number}"] = value
+        return values
 
 
 def _revive(value: Any, kind: type) -> Any:
@@ -103,7 +117,7 @@ class Page:
     __slots__ = ("_order", "count", "has_next_page", "has_previous_page", "nodes")
 
     def __init__(self, rows: Sequence[Row], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> None:
-        """`rows`: what `Order.apply` fetched. `count` reads how many rows there are in all pages."""
+        """`rows` as `Order.apply` asked for them. `count` reads how many there are in all pages."""
         more = len(rows) > window.size
         started = window.cursor is not None
         self.nodes = list(rows[: window.size])
@@ -115,7 +129,7 @@ class Page:
         self._order = order
 
     def _cursor(self, row: Row) -> str:
-        return self._order.cursor([row[f"_key{number}"] for number in range(len(self._order.keys))])
+        return self._order.cursor([row[name] for name in self._order.names])
 
     @property
     def edges(self) -> list[dict[str, Any]]:

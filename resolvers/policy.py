@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, extract, func, literal_column, or_
+from sqlalchemy import ColumnElement, Date, and_, bindparam, extract, func, literal_column, or_
 from strawberry import Parent
 
 from auth.viewer import Viewer
@@ -54,7 +54,7 @@ ORDERS = {
 
 
 def _status_is(statuses: Sequence[ApplicationStatus]) -> ColumnElement[bool]:
-    today = clock.today()
+    today = bindparam("today", callable_=clock.today, type_=Date, unique=True)
     conditions = {
         ApplicationStatus.UPCOMING: P.apply_start > today,
         ApplicationStatus.OPEN: and_(P.apply_start <= today, _deadline >= today),

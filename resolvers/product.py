@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, func, literal_column, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Numeric, Uuid, any_, func, literal, literal_column, or_, select
 from strawberry import Parent
 
 from auth.viewer import Viewer
@@ -60,7 +60,8 @@ def in_categories(codes: Sequence[str]) -> ColumnElement[bool]:
 
 def in_stores(column: ColumnElement[Any], ids: Sequence[str]) -> ColumnElement[bool]:
     """The column refers to one of the stores; a text that is no store's id matches nothing."""
-    return column.in_([key for text in ids if (key := key_of(text, "store"))])
+    keys = [key for text in ids if (key := key_of(text, "store"))]
+    return column == any_(literal(keys, ARRAY(Uuid)))
 
 
 FILTERS: Filters = {

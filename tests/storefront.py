@@ -6,12 +6,14 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, insert
+from sqlalchemy import Select, insert
 from sqlmodel import SQLModel
 
-from kit.db import compile_sql, database, observers
+from kit.db import database, observers
 from kit.ids import global_id
+from kit.statements import prepare
 from models import Article, Policy, Product, PublicationState, Store
+from resolvers.paging import Order, Window
 from tests.conftest import Answer, Api
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -148,10 +150,11 @@ async def statements_of(api: Api, query: str, **variables: Any) -> int:
     return len(seen)
 
 
-async def plan_of(statement: Executable) -> str:
-    """How PostgreSQL would run the statement."""
-    text, arguments = compile_sql(statement)
-    return "\n".join(row[0] for row in await database.reads.fetch(f"EXPLAIN {text}", *arguments))
+async def plan_of(statement: Select[Any], order: Order, cursor: str | None = None) -> str:
+    """How PostgreSQL would read a page of 20 rows in this order, from the start or behind the cursor."""
+    prepared = prepare(order.apply(statement, started=cursor is not None, backward=False))
+    arguments = prepared.arguments(order.late(Window(20, cursor)))
+    return "\n".join(row[0] for row in await database.reads.fetch(f"EXPLAIN {prepared.text}", *arguments))
 
 
 async def analyse(*tables: str) -> None:

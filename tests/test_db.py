@@ -27,8 +27,9 @@ from sqlalchemy import (
 
 from auth.viewer import Role, Viewer
 from auth.visibility import visible
-from kit import db
-from kit.db import compile_sql, fetch, fetch_value
+from kit import statements
+from kit.db import fetch, fetch_value
+from kit.statements import prepare
 from models import Policy, Product, Store
 from models.policy import PolicyKind, PolicyLevel
 
@@ -39,9 +40,9 @@ MANAGER = Viewer(id=IDS[1], roles=frozenset({Role.DEPARTMENT_MANAGER}), departme
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
-    db._compiled.clear()
+    statements._compiled.clear()
     yield
-    db._compiled.clear()
+    statements._compiled.clear()
 
 
 def shapes(number: int) -> dict[str, Executable]:
@@ -70,23 +71,28 @@ def shapes(number: int) -> dict[str, Executable]:
         "in": select(literal(number).label("n"), P.id).where(P.title.in_([f"t{each}" for each in range(number)])),
         "public": visible(Product, Viewer()).where(P.view_count == number).limit(number),
         "manager": visible(Store, MANAGER).offset(number),
-        "named": select(literal(1)).where(bindparam("n", type_=Integer) == number).params(n=number),
         "twice": select(bindparam("n", number, Integer).label("a"), bindparam("n", number, Integer).label("b")),
     }
 
 
+def compile_sql(statement: Executable) -> tuple[str, list[Any]]:
+    prepared = prepare(statement)
+    return prepared.text, prepared.arguments({})
+
+
 def anew(statement: Executable) -> tuple[str, list[Any]]:
-    return db._values(db._compile(statement, None))  # type: ignore[arg-type]
+    made = statements._once(statements._compile(statement, None), None)  # type: ignore[arg-type]
+    return made.text, made.arguments({})
 
 
 def test_a_kept_statement_says_and_sends_what_a_new_one_does() -> None:
     for number in (1, 2, 3, 1):
         for name, statement in shapes(number).items():
             assert compile_sql(statement) == anew(statement), name
-    kept = len(db._compiled)
+    kept = len(statements._compiled)
     for statement in shapes(2).values():
         compile_sql(statement)
-    assert len(db._compiled) == kept == len(shapes(0)) - len(("in", "named", "twice"))
+    assert len(statements._compiled) == kept == len(shapes(0)) - len(("in", "twice"))
 
 
 async def test_rows_are_those_of_the_values_asked_for(database: str) -> None:
@@ -96,7 +102,6 @@ async def test_rows_are_those_of_the_values_asked_for(database: str) -> None:
         (row,) = await fetch(shapes(number)["date"])
         assert (row["day"], row["moment"]) == (date(2026, 3, 1 + number), datetime(2026, 3, 1, number, tzinfo=UTC))
         assert await fetch_value(shapes(number)["decimal"]) == Decimal(number) / 10
-        assert len(await fetch(shapes(number)["named"])) == 1
         assert tuple((await fetch(shapes(number)["twice"]))[0]) == (number, number)
         for name in ("text", "enum", "array", "keyset", "lateral", "union", "like", "in", "manager"):
             assert await fetch(shapes(number)[name]) == [], name
@@ -110,7 +115,7 @@ async def test_values_of_statements_run_at_once_are_never_mixed(database: str) -
         return tuple((await fetch(statement))[0])
 
     assert await asyncio.gather(*map(ask, range(50))) == [(number, f"text {number}", -number) for number in range(50)]
-    assert len(db._compiled) == 1
+    assert len(statements._compiled) == 1
 
 
 def test_types_and_structure_tell_statements_apart() -> None:
@@ -131,12 +136,12 @@ def test_types_and_structure_tell_statements_apart() -> None:
 
 
 def test_what_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "COMPILED_STATEMENTS", 2)
+    monkeypatch.setattr(statements, "COMPILED_STATEMENTS", 2)
     one, two, three = (select(literal(1).label(name)) for name in ("one", "two", "three"))
     compile_sql(one)
     compile_sql(two)
-    kept = db._compiled[one._generate_cache_key().key]  # type: ignore[union-attr]
+    kept = statements._compiled[one._generate_cache_key().key]  # type: ignore[union-attr]
     compile_sql(one)
     compile_sql(three)
-    assert [each.text.split()[-1] for each in db._compiled.values()] == ["one", "three"]
-    assert next(iter(db._compiled.values())) is kept
+    assert [each.text.split()[-1] for each in statements._compiled.values()] == ["one", "three"]
+    assert next(iter(statements._compiled.values())) is kept

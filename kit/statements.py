@@ -1,0 +1,142 @@
+"""Statements as asyncpg takes them: compiled to text once, then sent with the values of the moment.
+
+A statement is built with SQLAlchemy Core. `late` stands in the place of a value that is only known when it is sent, a
+`bindparam` with a `callable_` in that of one that follows the clock, so one text serves all keys, cursors and days.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Executable, Table, TextClause, bindparam
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.cache_key import CacheKey
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import BindParameter, ClauseElement
+from sqlalchemy.types import TypeEngine
+
+DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+COMPILED_STATEMENTS = 500
+
+Process = Callable[[Any], Any]
+Bind = tuple[BindParameter[Any], Process | None]
+
+
+def late(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> BindParameter[Any]:
+    """A place for a value that is given when the statement is sent, in the form that asyncpg takes it."""
+    return bindparam(name, type_=kind, required=True)
+
+
+class Prepared:
+    """A text, the tables that it reads (None: unknown), and what to send for each of its `$n`."""
+
+    __slots__ = ("_called", "_fixed", "_late", "tables", "text")
+
+    def __init__(self, text: str, tables: frozenset[str] | None, binds: Sequence[Bind]) -> None:
+        self.text = text
+        self.tables = tables
+        self._fixed: list[Any] = [None] * len(binds)
+        self._late: list[tuple[int, str]] = []
+        self._called: list[tuple[int, Callable[[], Any], Process | None]] = []
+        for position, (bind, process) in enumerate(binds):
+            if bind.required:
+                self._late.append((position, bind.key))
+            elif bind.callable is not None:
+                self._called.append((position, bind.callable, process))
+            else:
+                self._fixed[position] = process(bind.value) if process else bind.value
+
+    def arguments(self, late_values: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of `$1…`. Raises KeyError for a late one that is missing."""
+        arguments = self._fixed.copy()
+        for position, name in self._late:
+            arguments[position] = late_values[name]
+        for position, call, process in self._called:
+            arguments[position] = process(call()) if process else call()
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A text, and for each of its `$n` which bound value of the statement it takes and how that type is sent."""
+
+    text: str
+    tables: frozenset[str] | None
+    binds: tuple[tuple[int, Process | None], ...]
+
+
+_compiled: OrderedDict[tuple[Any, ...], _Compiled] = OrderedDict()
+
+
+def prepare(statement: Executable) -> Prepared:
+    """The statement, ready to be sent any number of times.
+
+    Compiling costs more than most queries, so the text is kept by SQLAlchemy's cache key: all of a statement but its
+    values, which are always those of the statement at hand. Values by `.params()` are not looked at: give late ones.
+    """
+    if not isinstance(statement, ClauseElement):
+        raise TypeError(f"not a SQL statement: {statement!r}")
+    key = statement._generate_cache_key()  # noqa: SLF001 - what SQLAlchemy's own cache goes by
+    if key is None:
+        return _once(_compile(statement, None), _tables(statement))
+    kept = _compiled.get(key.key)
+    if kept is None:
+        compiled = _compile(statement, key)
+        kept = _reusable(compiled, key, _tables(statement))
+        if kept is None:
+            return _once(compiled, _tables(statement))
+        _compiled[key.key] = kept
+        if len(_compiled) > COMPILED_STATEMENTS:
+            _compiled.popitem(last=False)
+    else:
+        _compiled.move_to_end(key.key)
+    return Prepared(kept.text, kept.tables, [(key.bindparams[index], process) for index, process in kept.binds])
+
+
+def _tables(statement: ClauseElement) -> frozenset[str] | None:
+    """All tables that the statement names, however deep; None where it has text that may name others."""
+    elements = list(visitors.iterate(statement))
+    if any(isinstance(each, TextClause) for each in elements):
+        return None
+    return frozenset(each.name for each in elements if isinstance(each, Table))
+
+
+def _compile(statement: ClauseElement, key: CacheKey | None) -> SQLCompiler:
+    compiled = statement._compiler(  # noqa: SLF001 - `compile` would drop the key
+        DIALECT, cache_key=key, compile_kwargs={"render_postcompile": True}
+    )
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"not a query: {statement!r}")
+    return compiled
+
+
+def _once(compiled: SQLCompiler, tables: frozenset[str] | None) -> Prepared:
+    """A statement that is compiled anew each time: the members of its `IN (…)` are among the values."""
+    values = compiled.params
+    binds = [
+        (compiled.binds[name] if name in compiled.binds else bindparam(None, values[name]), _processor(compiled, name))
+        for name in compiled.positiontup or ()
+    ]
+    return Prepared(compiled.string, tables, binds)
+
+
+def _reusable(compiled: SQLCompiler, key: CacheKey, tables: frozenset[str] | None) -> _Compiled | None:
+    """None where the text depends on values, as that of `IN (…)` does, or it is not plain which value is whose."""
+    match = compiled._cache_key_bind_match  # noqa: SLF001 - which binds the compiler made of which of the key's
+    distinct = len({bind.key for bind in key.bindparams}) == len(key.bindparams)
+    if compiled.post_compile_params or compiled.literal_execute_params or match is None or not distinct:
+        return None
+    bound = match[0]
+    source = {bind: index for index, each in enumerate(key.bindparams) for bind in bound.get(each, ())}
+    names = compiled.positiontup or ()
+    if any(compiled.binds[name] not in source for name in names):
+        return None
+    binds = tuple((source[compiled.binds[name]], _processor(compiled, name)) for name in names)
+    return _Compiled(compiled.string, tables, binds)
+
+
+def _processor(compiled: SQLCompiler, name: str) -> Process | None:
+    process = compiled._bind_processors.get(name)  # noqa: SLF001 - the only place that knows how a type is sent
+    return process if callable(process) else None
