@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import compare, contenders, proc, report, search, waits, wrk
+from bench import ballots, compare, contenders, proc, report, search, waits, wrk
 from bench.arena import Arena
-from bench.compare import Pace
+from bench.compare import Client, Comparison, Pace
 from bench.load import BenchError
 from bench.report import Facts
 from kit import clock
@@ -56,7 +56,10 @@ async def _measure_in(arena: Arena, asked: argparse.Namespace, facts: Facts) -> 
     pace = QUICK if asked.quick else Pace()
     async with asyncio.timeout(BUDGET_SECONDS):
         if "compare" in asked.only:
-            facts.comparison = await compare.compare(arena, pace, _say, by_wrk=wrk.install(), among=asked.contenders)
+            client, facts.comparison = Client(arena.home, by_wrk=wrk.install()), Comparison()
+            facts.client = client.name
+            await compare.measure(arena, client, pace, _say, facts.comparison, asked.contenders)
+            await ballots.measure(arena, client, pace, _say, facts.comparison)
 
 
 def _say(text: str) -> None:

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -29,6 +30,7 @@ ACCOUNTS = 2_000
 TOKEN_SECONDS = 20 * 3600.0
 DEMO_SECONDS, READY_SECONDS, STOP_SECONDS = 180.0, 60.0, 20.0
 SECRET = {"ESC_SECRET_KEY": "for measurements on this machine only, and no secret"}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _PINNED = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execvp(sys.argv[2], sys.argv[2:])"
 
 
@@ -114,37 +116,52 @@ class Arena:
 
     @asynccontextmanager
     async def serving(self, contender: Contender, database_url: str | None = None) -> AsyncIterator[Server]:
-        """A contender on the core for servers, ready to answer. Its log goes to a file, as in production to a pipe."""
+        """A contender on the core for servers, ready to answer."""
         port = _free_port()
-        own = {"DATABASE_URL": database_url or self.database_url, "REDIS_URL": self.redis_url, "PORT": str(port)}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ESC_")}
-        log = self.home / f"{contender.name}.log"
-        with log.open("wb") as output:
+        own = {"DATABASE_URL": database_url or self.database_url, "PORT": str(port), **contender.environment}
+        command = (sys.executable, "-c", _PINNED, str(SERVER_CORE), *contender.command)
+        async with self.running(contender.name, command, own, contender.folder) as process:
+            if not await _opened(process, port):
+                raise BenchError(f"{contender.name} did not start, see its log:\n{self._end_of_log(contender.name)}")
+            yield Server(contender, port, process.pid)
+
+    @asynccontextmanager
+    async def running(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] = _NOTHING, folder: Path = ROOT
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A process that works on the arena's servers. Its log goes to a file, as a production's does to a pipe."""
+        own = {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "ESC_HOME": str(self.home)}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ESC_")}
+        with self._log(name).open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", _PINNED, str(SERVER_CORE), *contender.command),
-                cwd=contender.folder,
-                env={**kept, **own, "ESC_HOME": str(self.home), **contender.environment},
+                *command,
+                cwd=folder,
+                env={**kept, **own, **SECRET, **environment},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
             )
         self._running.append(process.pid)
         try:
-            if not await _opened(process, port):
-                raise BenchError(f"{contender.name} did not start, see its log:\n{_end_of(log)}")
-            yield Server(contender, port, process.pid)
+            yield process
         finally:
             self._running.remove(process.pid)
             await _stop(process)
 
-    async def window(self, server: Server, load: Callable[[], Any]) -> Window:
-        """What a load (a coroutine function that gives an Outcome) came to and cost."""
+    def _log(self, name: str) -> Path:
+        return self.home / f"{name}.log"
+
+    def _end_of_log(self, name: str) -> str:
+        return self._log(name).read_text(errors="replace")[-2000:]
+
+    async def window(self, server: Server, load: Callable[[], Awaitable[Outcome]]) -> Window:
+        """What a load came to and cost."""
         ours = [*self._running, *self.database_pids(), *self._redis_pids(), os.getpid()]
         database = self.database_pids()
         busy, own, ended = proc.busy_seconds(), proc.cpu_seconds(ours), proc.ended_seconds()
         server_before, database_before = proc.cpu_seconds([server.pid]), proc.cpu_seconds(database)
         started = time.perf_counter()
-        outcome: Outcome = await load()
+        outcome = await load()
         seconds = time.perf_counter() - started
         server_used = proc.cpu_seconds([server.pid]) - server_before
         database_used = proc.cpu_seconds(database) - database_before
@@ -181,10 +198,6 @@ async def _opened(process: asyncio.subprocess.Process, port: int) -> bool:
         else:
             return True
     return False
-
-
-def _end_of(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:]
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -3,7 +3,7 @@
 First every contender answers the same requests, and all must say the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -36,10 +36,12 @@ class Pace:
 
 @dataclass
 class Comparison:
-    """Windows by contender and workload, in the order of the rounds. `client` is what made the load."""
+    """Windows by contender and workload, in the order of the rounds."""
 
-    client: str = "wrk"
     windows: dict[tuple[str, str], list[Window]] = field(default_factory=dict)
+
+    def add(self, contender: str, workload: str, window: Window) -> None:
+        self.windows.setdefault((contender, workload), []).append(window)
 
     def typical(self, contender: str, workload: str) -> Window | None:
         """A window of medians, None where it was not measured."""
@@ -72,49 +74,54 @@ def middle(windows: Sequence[Window]) -> Window:
     return Window(outcome, *(of(figure, windows) for figure in ("server_us", "database_us", "foreign")))
 
 
-class Load:
-    """The load of one workload: by wrk where it is, else by Python, which may then be what is measured."""
+class Client:
+    """Makes the load: wrk where it is, else Python, which costs so much that it may be what is measured."""
 
     def __init__(self, home: Path, *, by_wrk: bool) -> None:
         self._home, self._by_wrk = home, by_wrk
 
-    def of(self, name: str, requests: Sequence[Request]) -> Any:
-        """A function of server and seconds that gives the outcome."""
-        if self._by_wrk:
-            file = wrk.write(requests, self._home / f"{name}.requests")
-            return lambda server, seconds: wrk.run(server.port, file, connections=CONNECTIONS, seconds=seconds)
-        return lambda server, seconds: load.run(
-            server.port, requests, connections=CONNECTIONS, seconds=seconds, most=MANY
-        )
+    @property
+    def name(self) -> str:
+        return "wrk" if self._by_wrk else "a client in Python"
+
+    def load(self, name: str, requests: Sequence[Request]) -> Callable[[int, int], Awaitable[Outcome]]:
+        """Sends the requests to a port for so many seconds; each is worth the same, wherever it begins."""
+        if not self._by_wrk:
+            return partial(_by_python, requests)
+        return partial(_by_wrk, wrk.write(requests, self._home / f"{name}.requests"))
 
 
-async def compare(arena: Arena, pace: Pace, say: Say, *, by_wrk: bool, among: Sequence[str]) -> Comparison:
-    """The contenders of these names, on all reads."""
+async def _by_wrk(file: Path, port: int, seconds: int) -> Outcome:
+    return await wrk.run(port, file, connections=CONNECTIONS, seconds=seconds)
+
+
+async def _by_python(requests: Sequence[Request], port: int, seconds: int) -> Outcome:
+    return await load.run(port, requests, connections=CONNECTIONS, seconds=seconds, most=MANY)
+
+
+async def measure(arena: Arena, client: Client, pace: Pace, say: Say, told: Comparison, among: Sequence[str]) -> None:
+    """Adds windows of W1 to W3 by the contenders of these names."""
     async with arena.connected() as connection:
         await connection.execute("VACUUM (ANALYZE)")
         asked = await workloads.reads(connection)
-    told = Comparison("wrk" if by_wrk else "a client in Python")
-    make = Load(arena.home, by_wrk=by_wrk)
-    chosen = [each for each in contenders.READERS if each.name in among]
-    async with arena.all_serving(chosen) as servers:
+    async with arena.all_serving([each for each in contenders.READERS if each.name in among]) as servers:
         say("Asking all the same …")
         for requests in asked.values():
             await _agree(list(servers.values()), requests[:CHECKED])
         loads = {
-            (name, workload): make.of(f"{name}-{workload}", _requests_for(name, requests))
+            (name, workload): client.load(f"{name}-{workload}", _requests_for(name, requests))
             for workload, requests in asked.items()
             for name in servers
         }
         for turn in range(-1, pace.rounds):
             say("Warming up …" if turn < 0 else f"Round {turn + 1} of {pace.rounds} …")
             for workload in asked:
-                for server in _rotated(list(servers.values()), turn):
+                for server in rotated(list(servers.values()), turn):
                     key = server.contender.name, workload
                     seconds = pace.warm_up if turn < 0 else pace.window
-                    window = await arena.window(server, partial(loads[key], server, seconds))
+                    window = await arena.window(server, partial(loads[key], server.port, seconds))
                     if turn >= 0:
-                        told.windows.setdefault(key, []).append(window)
-    return told
+                        told.add(*key, window)
 
 
 def _requests_for(name: str, requests: Sequence[Request]) -> Sequence[Request]:
@@ -122,7 +129,7 @@ def _requests_for(name: str, requests: Sequence[Request]) -> Sequence[Request]:
     return requests[:REPEATED] if name == contenders.CACHED.name else requests
 
 
-def _rotated(servers: list[Server], turn: int) -> list[Server]:
+def rotated(servers: list[Server], turn: int) -> list[Server]:
     shift = turn % len(servers)
     turned = servers[shift:] + servers[:shift]
     return turned if turn % 2 == 0 else turned[::-1]

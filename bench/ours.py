@@ -1,4 +1,4 @@
-"""The platform itself as a contender: `app.py` as production runs it, its log and its rules on.
+"""The platform itself as a contender: `app.py` as production runs it, its log and its rules on, with the stand-in.
 
 `BENCH_ENGINE` is a JSON object of keyword arguments for the engine: what makes its own rivals of it.
 """
@@ -9,13 +9,15 @@ from functools import partial
 import orjson
 
 import app
-from bench import serving
+import schema
+from bench import serving, standin
 from engine import Engine
 
 
 def main() -> None:
     options = orjson.loads(os.environ.get("BENCH_ENGINE", "{}"))
     setattr(app, "Engine", partial(Engine, **options))  # noqa: B010 - as production never does
+    setattr(schema, "_DOMAINS", (*schema._DOMAINS, standin))  # noqa: B010, SLF001 - one domain more, here only
     serving.serve(app.app)
 
 

@@ -39,6 +39,7 @@ class Facts:
     waits: Waits | None = None
     found: Figures | None = None
     comparison: Comparison | None = None
+    client: str = ""
 
 
 def markdown(facts: Facts) -> str:

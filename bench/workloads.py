@@ -24,6 +24,7 @@ TITLES = {
     "W1": "W1 one policy of 2,000 characters",
     "W2": "W2 50 products with store and district",
     "W3": "W3 20 stores × 10 products",
+    "W4": "W4 a ballot",
 }
 IDS, CURSORS = 2_000, 200
 CUT_LENGTHS = (4, 10)

@@ -1,6 +1,7 @@
 // The best GraphQL server of Node, on the platform's database: fastify, mercurius with its compiler on, one process.
 // It answers the operations of bench/workloads.py as the platform does, byte for byte but for spaces, without access
 // rules beyond "is it published". DATABASE_URL, REDIS_URL and PORT come from bench/arena.py.
+import { createHash, randomUUID } from "node:crypto";
 import fastify from "fastify";
 import mercurius from "mercurius";
 import postgres from "postgres";
@@ -59,11 +60,11 @@ function isoOf(text) {
   return `${day}T${clock}${fraction ? `.${fraction.padEnd(6, "0")}` : ""}+00:00`;
 }
 
-const keyOf = (id) => id.slice(id.indexOf("_") + 1);
+const keyOf = (id) => id.slice(id.lastIndexOf("_") + 1);
 const cursorOf = (row) =>
   row ? Buffer.from(JSON.stringify(["newest", row.moment, row.key])).toString("base64url") : null;
 const startOf = (cursor) => JSON.parse(Buffer.from(cursor, "base64url").toString()).slice(1);
-const pageOf = (nodes) => ({ nodes, pageInfo: { endCursor: cursorOf(nodes[nodes.length - 1]) } });
+const pageInfo = ({ nodes }) => ({ endCursor: cursorOf(nodes[nodes.length - 1]) });
 
 const PRODUCT = sql`id AS key, published_at AS moment, 'product_' || replace(id::text, '-', '') AS id, name, price,
   state AS status, order_count AS "orderCount", category_code, store_id`;
@@ -71,6 +72,8 @@ const STORE = sql`id AS key, published_at AS moment, 'store_' || replace(id::tex
   rating::float8 AS rating, follower_count AS "followerCount", district_code`;
 
 const resolvers = {
+  ProductConnection: { pageInfo },
+  StoreConnection: { pageInfo },
   Query: {
     async policy(_root, { id }) {
       const [row] = await sql`SELECT 'policy_' || replace(id::text, '-', '') AS id, title, issuer,
@@ -81,16 +84,62 @@ const resolvers = {
     async products(_root, { first, after }) {
       const [moment, key] = after ? startOf(after) : [];
       const start = after ? sql`AND (published_at, id) < (${moment}, ${key})` : sql``;
-      return pageOf(await sql`SELECT ${PRODUCT} FROM product WHERE state = 'PUBLISHED' ${start}
-        ORDER BY published_at DESC, id DESC LIMIT ${first ?? PAGE}`);
+      return { nodes: await sql`SELECT ${PRODUCT} FROM product WHERE state = 'PUBLISHED' ${start}
+        ORDER BY published_at DESC, id DESC LIMIT ${first ?? PAGE}` };
     },
     async stores(_root, { first, after }) {
       const [moment, key] = after ? startOf(after) : [];
       const start = after ? sql`AND (published_at, id) < (${moment}, ${key})` : sql``;
-      return pageOf(await sql`SELECT ${STORE} FROM store WHERE state = 'PUBLISHED' ${start}
-        ORDER BY published_at DESC, id DESC LIMIT ${first ?? PAGE}`);
+      return { nodes: await sql`SELECT ${STORE} FROM store WHERE state = 'PUBLISHED' ${start}
+        ORDER BY published_at DESC, id DESC LIMIT ${first ?? PAGE}` };
     },
   },
+};
+
+// A gateway has verified the token; its claims say who votes.
+function accountOf({ reply }) {
+  const token = reply.request.headers.authorization.slice("Bearer ".length);
+  return JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString()).sub;
+}
+
+resolvers.Mutation = {
+  // One statement checks the round, claims the account's right for the day and keeps the ballot.
+  async ballotCast(_root, { input: { roundId, choices } }, context) {
+    const [round, ballot, now] = [keyOf(roundId), randomUUID(), new Date().toISOString()];
+    const claimant = createHash("sha256").update(accountOf(context)).digest();
+    const keys = choices.map(keyOf);
+    const receipt = createHash("sha256").update([ballot, ...keys].join()).digest("hex");
+    try {
+      const cast = await sql`WITH round AS (SELECT id FROM bench_round
+          WHERE id = ${round} AND opens_at <= ${now} AND closes_at > ${now}),
+        claim AS (INSERT INTO bench_claim SELECT id, ${claimant}, ${now.slice(0, 10)} FROM round)
+        INSERT INTO bench_ballot SELECT ${ballot}, id, ${keys}::uuid[], ${receipt}, ${now}, 0 FROM round RETURNING id`;
+      if (cast.length === 0) return { ballot: null, userErrors: [{ code: "NOT_FOUND" }] };
+      return { ballot: { id: `ballot_${ballot.replaceAll("-", "")}`, receipt }, userErrors: [] };
+    } catch (error) {
+      if (error.code !== "23505") throw error;
+      return { ballot: null, userErrors: [{ code: "ALREADY_EXISTS" }] };
+    }
+  },
+  // The tally is read once for all who follow it.
+  async tallyBump(_root, { input: { roundId } }, { pubsub }) {
+    const key = keyOf(roundId);
+    const [round] = await sql`UPDATE bench_round SET ballot_count = ballot_count + 1 WHERE id = ${key}
+      RETURNING ballot_count`;
+    const rows = await sql`SELECT candidate_id, votes FROM bench_tally WHERE round_id = ${key} ORDER BY votes DESC`;
+    const candidates = rows.map((row, place) => ({
+      candidate: { id: `contest_project_${row.candidate_id.replaceAll("-", "")}` },
+      votes: row.votes,
+      rank: place + 1,
+    }));
+    const tally = { round: { id: roundId }, ballotCount: round.ballot_count, candidates };
+    await pubsub.publish({ topic: key, payload: { tallyChanged: tally } });
+    return { tally, userErrors: [] };
+  },
+};
+
+resolvers.Subscription = {
+  tallyChanged: { subscribe: (_root, { roundId }, { pubsub }) => pubsub.subscribe(keyOf(roundId)) },
 };
 
 async function byKey(queries, column, fetch) {
@@ -123,11 +172,11 @@ const loaders = {
         ORDER BY published_at DESC, id DESC LIMIT ${queries[0].params.first ?? PAGE}) AS each`;
       const groups = new Map(keys.map((key) => [key, []]));
       for (const row of rows) groups.get(row.store_id).push(row);
-      return keys.map((key) => pageOf(groups.get(key)));
+      return keys.map((key) => ({ nodes: groups.get(key) }));
     }),
   },
 };
 
 const app = fastify();
-app.register(mercurius, { schema, resolvers, loaders, jit: 1 });
+app.register(mercurius, { schema, resolvers, loaders, jit: 1, subscription: true });
 await app.listen({ port: Number(process.env.PORT), host: "127.0.0.1" });
