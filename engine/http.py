@@ -189,10 +189,10 @@ class Http:
         self._watch.reading(request)
         if b"expect" not in request.headers.raw:
             first = await request.receive()
-            body = whole_body(first, self._limits.body)
-            if body is not None:
-                return body
         self._watch.leave(request)
+        body = whole_body(first, self._limits.body)
+        if body is not None:
+            return body
         left = request.since + self._limits.body_seconds - asyncio.get_running_loop().time()
         return await read_body(request.receive, request.headers, self._limits, first, left)
 

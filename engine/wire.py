@@ -97,9 +97,9 @@ def bearer(authorization: object) -> str | None:
     return token.strip()
 
 
-def whole_body(message: Message, limit: int) -> bytes | None:
+def whole_body(message: Message | None, limit: int) -> bytes | None:
     """The body, where one message brought all of it and it is not too long, in bytes."""
-    if message["type"] != "http.request" or message.get("more_body"):
+    if message is None or message["type"] != "http.request" or message.get("more_body"):
         return None
     body: bytes = message.get("body", b"")
     return body if len(body) <= limit else None
