@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 import migrations
 import schema
 from auth.tokens import authenticate
-from engine import Engine, Finished, RedisPersistedStore
+from engine import Engine, Finished, RedisPersistedStore, ResponseCache
 from kit import log as logs
 from kit import metrics
 from kit.bus import bus
@@ -100,6 +100,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         allowed_origins=settings.allowed_origins,
         ide=_explorer_page,
         on_operation=_record,
+        cache=ResponseCache(generations, settings.cache_mib << 20) if settings.cache_mib else None,
     )
     clock_follower = asyncio.create_task(_follow_clock())
     gc.freeze()  # the schema stays: walking it in every full collection cost two fifths of a large answer's time

@@ -111,7 +111,7 @@ class Pipeline:
 
     def recall(self, text: bytes, viewer: Viewer, info: RequestInfo) -> Answer | None:
         """The answer to a query that was asked in these very bytes before, where it still holds for this viewer."""
-        if self._cache is None:
+        if self._cache is None or wants_trace(info.headers):
             return None
         started = time.perf_counter()
         found = self._cache.find(text, info.english, viewer)

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from auth.viewer import Viewer
 from engine import ide as ide_page
+from engine.cache import ResponseCache
 from engine.fanout import Fanout
 from engine.federation import check_entities
 from engine.gate import gate
@@ -28,6 +29,7 @@ class Engine:
     `info.context`, which must have the attribute `viewer`. `hardened`: introspection, the SDL, traces and the IDE only
     under the rule `schema.introspect`, and no suggestions in errors. `ide` gives GraphiQL's page, or None while it is
     being built. `on_operation` hears of every operation once it is over. `plans=False` leaves all to the reference.
+    `cache` keeps answers of plans.
 
     Raises ValueError where a root field names no rule, and for schema extensions or operation directives of
     Strawberry's, which this executor would silently skip.
@@ -46,6 +48,7 @@ class Engine:
         ide: ide_page.Page | None = None,
         on_operation: Callable[[Finished], None] = lambda _: None,
         plans: bool = True,
+        cache: ResponseCache | None = None,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ValueError("the engine runs no Strawberry extensions and no operation directives")
@@ -64,6 +67,7 @@ class Engine:
             hardened=hardened,
             on_operation=on_operation,
             plans=plans,
+            cache=cache,
         )
         fanout = Fanout(pipeline)
         self._http = Http(pipeline, fanout, authenticate=authenticate, origins=origins, limits=limits, page=ide)

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = Field((), alias="ESC_ALLOWED_ORIGINS")
     read_pool_size: int = Field(10, alias="ESC_READ_POOL")
     write_pool_size: int = Field(10, alias="ESC_WRITE_POOL")
+    cache_mib: int = Field(64, alias="ESC_CACHE_MIB", ge=0)
     argon2_memory_kib: int = Field(ARGON2_MEMORY_KIB, alias="ESC_ARGON2_MEMORY_KIB")
     argon2_time_cost: int = Field(ARGON2_TIME_COST, alias="ESC_ARGON2_TIME_COST")
 
