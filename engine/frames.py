@@ -138,7 +138,7 @@ class AsgiWire:
         self.on_free()
 
     async def free(self) -> None:
-        while self._writer is not None:
+        if self._writer is not None:
             await asyncio.wait((self._writer,))
 
     async def end(self, code: int, reason: str) -> None:

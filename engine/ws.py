@@ -187,11 +187,13 @@ class Socket:
             raise ClosingError(TOO_MANY_INITS, "Too many initialisation requests (重复的初始化请求)")
         given = payload.get("authorization", payload.get("Authorization", self._headers.get("authorization")))
         try:
-            self._viewer = await self._server.authenticate(bearer(given))
+            viewer = await self._server.authenticate(bearer(given))
+            await revocations.check(viewer)
         except ApiError as error:
             raise ClosingError(FORBIDDEN, f"Forbidden: {error}") from None
-        self._unwatch = revocations.watch(self._viewer, lambda reason: self.close(FORBIDDEN, reason))
-        self._schedule(self._viewer)
+        self._viewer = viewer
+        self._unwatch = revocations.watch(viewer, lambda reason: self.close(FORBIDDEN, reason))
+        self._schedule(viewer)
         self._send({"type": "connection_ack"})
 
     async def _subscribe(self, id_: str, payload: object) -> None:

@@ -84,7 +84,7 @@ class Bus:
             retry=Retry(NoBackoff(), 1),
         )
         self._redis = cast("Client", client)
-        self.connected.clear()
+        self.connected = asyncio.Event()
         self._reader = asyncio.create_task(self._read(), name="bus")
 
     async def close(self) -> None:
