@@ -20,6 +20,8 @@ MOST_A_SECOND = 10_000
 async def measure(arena: Arena, client: Client, pace: Pace, say: Say, told: Comparison) -> None:
     """Adds windows of W4. An answer counts as failed where no ballot came of it."""
     say("Casting ballots …")
+    async with arena.connected() as connection:
+        await open_rounds(connection, 1)
     async with counting(arena), arena.all_serving((contenders.CACHED, contenders.MERCURIUS)) as servers:
         for turn in range(-1, pace.rounds):
             for server in rotated(list(servers.values()), turn):
