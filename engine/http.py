@@ -141,9 +141,12 @@ class Http:
         text = await self._text(request)
         viewer = await self._viewer(request)
         info = RequestInfo(request.reply.request_id, "http", request.headers, client_of(request.scope))
+        if media in (JSON, GRAPHQL_JSON) and (known := self._pipeline.recall(text, viewer, info)):
+            await request.result(200, known.body)
+            return
         params = from_json(text) if request.method == "POST" else from_query_string(text)
         try:
-            operation = await self._pipeline.open(params, viewer, info)
+            operation = await self._pipeline.open(params, viewer, info, text)
         except (RequestError, ApiError) as error:
             if media != EVENT_STREAM:
                 raise

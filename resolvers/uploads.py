@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from auth.access import allowed
 from auth.tokens import authenticate
+from engine.wire import request_id
 from kit.errors import Refused, Unauthenticated
 from kit.excel import write_template
 from kit.files import UnsafeKeyError
@@ -52,7 +53,7 @@ async def upload(request: Request) -> Response:
             act = Act(
                 viewer,
                 "fileUpload",
-                request.headers.get("x-request-id", "")[:100],
+                request_id(request.headers),
                 request.client.host if request.client else "",
             )
             async with unit_of_work(act) as uow:

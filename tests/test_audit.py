@@ -1,6 +1,8 @@
 """The record of what staff did (R-SEC-02, R-SEC-03)."""
 
-from tests.conftest import Api
+import pytest
+
+from tests.conftest import Api, token
 from tests.test_policy import SAVE, values
 
 ENTRIES = """query Entries($filter: AuditFilter) { auditEntries(filter: $filter) { totalCount
@@ -29,3 +31,17 @@ async def test_nobody_else_reads_it(api: Api) -> None:
     for viewer, code in ((None, "UNAUTHENTICATED"), ("reviewer", "ACCESS_DENIED"), ("staff", "ACCESS_DENIED")):
         answer = await api.raw(ENTRIES, viewer=viewer)
         assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("r-1.a_B", True), ("r 1", False), ("r" * 65, False), ("<r>", False)])
+async def test_an_upload_is_found_by_its_request_id_if_that_is_fit_for_records(
+    api: Api, sent: str, *, kept: bool
+) -> None:
+    headers = {"authorization": f"Bearer {await token('department')}", "x-request-id": sent}
+    uploaded = await api.client.post("/files?name=a.txt", content=b"text", headers=headers)
+    assert uploaded.status_code == 201
+    found = await api(ENTRIES, viewer="admin", filter={"targets": [uploaded.json()["id"]]})
+    (entry,) = found["auditEntries"]["nodes"]
+    assert entry["action"] == "fileUpload"
+    assert (entry["requestId"] == sent) == kept
+    assert kept or len(entry["requestId"]) == 32

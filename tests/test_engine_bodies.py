@@ -38,6 +38,10 @@ HEAD = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n
         b'{"query": "{ echo }", "variables": {"\\u0000": 1}}',
         b'{"query": "{ echo(text: \\"\\u0000\\") }"}',
         b'{"query": "{ echo(text: \\"\\\\u0000\\") }"}',
+        b'{"query": "{ echo(text: \\"\\\\u{000}\\") }"}',
+        b'{"query": "{ echo(text: \\"\\u005c\\u00750000\\") }"}',
+        b'{"query": "{ echo }", "variables": {"v": [[{"w": ["\\u0000"]}]]}}',
+        b'{"query": "{ echo }", "variables": {"v": [[{"\\u0000": 1}]]}}',
     ],
 )
 async def test_a_body_that_is_not_strict_json_gets_400_and_never_500(body: bytes) -> None:
@@ -56,6 +60,23 @@ async def test_variables_nested_a_thousand_deep_get_an_error_and_never_500() -> 
     response = await post(body)
     assert response.status_code == 200
     assert code(response) == "BAD_USER_INPUT"
+
+
+BY_IDS = "query ($ids: [ID!]!) { byIds(ids: $ids) { id } }"
+
+
+@pytest.mark.parametrize("variables", [{"ids": ["1"] * 1001}, {"other": {"deep": [{"ids": ["1"] * 1001}]}}])
+async def test_a_list_of_more_than_a_thousand_items_is_refused_by_its_name(variables: dict[str, Any]) -> None:
+    response = await post({"query": BY_IDS, "variables": variables})
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert response.json()["errors"][0]["message"] == "ids: at most 1000 items in a list (ids：列表最多 1000 项)"
+
+
+async def test_a_thousand_items_and_escaped_texts_are_welcome() -> None:
+    response = await post({"query": BY_IDS, "variables": {"ids": ["企"] * 1000}})
+    assert len(response.json()["data"]["byIds"]) == 1000
+    response = await post(b'{"query": "{ echo(text: \\"\\u4f01 \\\\u4f01 \\\\\\\\u0041\\") }"}')
+    assert response.json() == {"data": {"echo": "企 企 \\u0041"}}
 
 
 async def test_a_long_value_is_not_echoed_whole() -> None:

@@ -1,5 +1,6 @@
 """GraphQL over HTTP as its specification has it: media types, status codes, parameters, GET."""
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,43 @@ async def test_without_an_accept_header_the_answer_is_plain_json() -> None:
         del client.headers["accept"]
         response = await client.post("/graphql", json=SIMPLE)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json; charset=utf-8")
+
+
+async def test_an_accept_header_may_come_in_parts_and_of_any_other_the_first_counts() -> None:
+    async with make_engine().client() as client:
+        client.headers.clear()
+        fields = [
+            ("content-type", JSON),
+            ("accept", "text/html;q=0.9"),
+            ("x-request-id", "first"),
+            ("accept", GRAPHQL_JSON),
+            ("x-request-id", "second"),
+            ("content-type", "text/plain"),
+        ]
+        response = await client.post("/graphql", content=json.dumps(SIMPLE), headers=fields)
+    assert response.headers["content-type"] == f"{GRAPHQL_JSON}; charset=utf-8"
+    assert response.headers["x-request-id"] == "first"
+
+
+async def test_an_answer_has_these_headers_and_no_others() -> None:
+    response = await post(SIMPLE, accept=JSON, x_request_id="r1")
+    assert dict(response.headers) == {
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+        "vary": "Accept, Origin",
+        "x-request-id": "r1",
+        "content-type": "application/json; charset=utf-8",
+        "content-length": str(len(response.content)),
+    }
+
+
+async def test_a_header_of_any_length_is_understood() -> None:
+    """Meanings of short ones are remembered, of long ones not."""
+    for _ in range(2):
+        response = await post(SIMPLE, accept=", ".join(["text/plain"] * 100 + [GRAPHQL_JSON]))
+        assert response.headers["content-type"] == f"{GRAPHQL_JSON}; charset=utf-8"
+        response = await post(SIMPLE, content_type=f"{JSON}; x={'y' * 1000}; charset=latin1")
+        assert response.status_code == 415
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "image/png, text/html", f"{JSON};q=0", "multipart/mixed", "nonsense"])
