@@ -98,7 +98,8 @@ def products_of_store(
 
 def status(row: Parent[Any]) -> PublicationState:
     """Whether the public sees it, the same as `state` (状态)."""
-    return PublicationState[row["state"]]
+    state: PublicationState = row["state"]
+    return state
 
 
 async def product_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:
