@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy import and_, func, literal, select, true, union_all
 from strawberry import Parent
 
-from auth.visibility import search_scopes, visible
-from kit import metrics
+from auth.viewer import Viewer
+from auth.visibility import scope_of, search_scopes, visible
+from kit import footprint, metrics
 from kit.db import fetch
 from kit.errors import ApiError, ErrorCode
 from kit.ids import global_id, parse_global_id
@@ -29,7 +30,18 @@ from models.store import Store
 from resolvers.context import Info
 from resolvers.paging import MAXIMUM, Window
 from search import open_index
-from search.base import MAX_OFFSET, Health, Highlight, Hit, Query, Results, SearchIndex, SearchType, SearchUnavailable
+from search.base import (
+    MAX_OFFSET,
+    SEARCH,
+    Health,
+    Highlight,
+    Hit,
+    Query,
+    Results,
+    SearchIndex,
+    SearchType,
+    SearchUnavailable,
+)
 from search.documents import EVERYTHING
 
 log = structlog.get_logger()
@@ -123,16 +135,39 @@ async def search(
         sort=SORTS[order_by],
         limit=min(window.size, MAXIMUM),
         offset=offset,
-        facets=FACETS,
+        facets=FACETS if _names(info, "facets") else (),
+        highlights=_names(info, "highlights"),
     )
+    _note(question, info.context.viewer)
     try:
         results = await search_index.search(question)
         metrics.SEARCH_DEGRADED.set(0)
     except SearchUnavailable as error:
         metrics.SEARCH_DEGRADED.set(1)
         log.warning("search.degraded", error=str(error))
+        _keep_for_nobody()
         results = await _from_titles(info, question)
     return await _page(info, results, offset)
+
+
+def _names(info: Info, field: str) -> bool:
+    """Whether the document names the field at all: only then can it be selected, and be worth its price."""
+    return info.query is None or field in info.query
+
+
+def _note(question: Query, viewer: Viewer) -> None:
+    """The answer is made of the index, which holds for each kind what its row gate would let through."""
+    if running := footprint.current.get():
+        running.tables.add(SEARCH)
+        for kind in question.types or SearchType:
+            table = table_of(TYPES[kind][0]).name
+            running.scopes[table] = scope_of(table, viewer)
+
+
+def _keep_for_nobody() -> None:
+    """Nothing tells when the index is back."""
+    if running := footprint.current.get():
+        running.private = True
 
 
 def nodes(page: Parent[Found]) -> list[Any]:

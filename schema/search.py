@@ -73,7 +73,7 @@ class SearchConnection:
     """Hits by pages (检索结果分页)."""
 
     edges: list[SearchEdge] = strawberry.field(description="The hits with their cursors (本页命中)")
-    nodes: list[SearchNode] = field(resolvers.nodes)
+    nodes: list[SearchNode] = field(resolvers.nodes, shared=True)
     page_info: PageInfo = strawberry.field(description="Where the page stands (分页信息)")
     total_count: int = strawberry.field(description="Hits in all pages (总数)")
     facets: list[Facet] = strawberry.field(description="How the hits divide (分面统计)")
@@ -119,4 +119,6 @@ async def _search(
 
 @strawberry.type
 class Query:
-    search: SearchConnection = field(_search, about=resolvers.search.__doc__, access="public", cost=20, partner=True)
+    search: SearchConnection = field(
+        _search, about=resolvers.search.__doc__, access="public", cost=20, partner=True, shared=True
+    )

@@ -14,6 +14,7 @@ from kit.ids import global_id
 from kit.statements import prepare
 from models import Article, Policy, Product, PublicationState, Store
 from resolvers.paging import Order, Window
+from services.uow import unit_of_work
 from tests.conftest import Answer, Api
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -89,9 +90,9 @@ async def put(model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[
         }
         for number, row in enumerate(rows)
     ]
-    async with database.writes.begin() as connection:
+    async with unit_of_work() as uow:
         for first in range(0, len(full), 500):
-            await connection.execute(insert(model), [_complete(model, row) for row in full[first : first + 500]])
+            await uow.execute(insert(model), [_complete(model, row) for row in full[first : first + 500]])
     return [row["id"] for row in full]
 
 
