@@ -64,10 +64,11 @@ class Revocations:
         ids = {viewer.session_id, viewer.account_id}
         for each in ids:
             self._watchers.setdefault(each, set()).add(callback)
-        if self._has_ended(viewer):
-            asyncio.get_running_loop().call_soon(callback, REASON)
+        soon = asyncio.get_running_loop().call_soon(callback, REASON) if self._has_ended(viewer) else None
 
         def stop() -> None:
+            if soon is not None:
+                soon.cancel()
             for each in ids:
                 callbacks = self._watchers.get(each, set())
                 callbacks.discard(callback)
