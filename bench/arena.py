@@ -81,18 +81,27 @@ class Arena:
     def settle(self) -> None:
         """Loads the big city where it is missing, and gives this process and the servers their core."""
         file = self.home / "tokens"
-        if not file.exists() or clock.real().timestamp() - file.stat().st_mtime > TOKEN_SECONDS:
-            arguments = ("--scale", "bench", "--accounts", str(ACCOUNTS), "--tokens", str(file))
-            command = [sys.executable, "manage.py", "demo", *arguments]
-            environment = os.environ | SECRET | {"ESC_ENV": "development", "ESC_HOME": str(self.home)}
-            done = subprocess.run(  # noqa: S603 - our own command line
-                command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=DEMO_SECONDS
-            )
-            if done.returncode:
-                raise BenchError(f"the big city could not be loaded:\n{done.stdout}{done.stderr}")
+        if file.exists() and clock.real().timestamp() - file.stat().st_mtime < TOKEN_SECONDS:
+            self._manage("migrate")
+        else:
+            self._manage("demo", "--scale", "bench", "--accounts", str(ACCOUNTS), "--tokens", str(file))
         if (os.cpu_count() or 1) < 2:
             raise BenchError("two cores are needed: one for the server, one for the load and PostgreSQL")
         proc.pin([os.getpid(), *self.database_pids(), *self._redis_pids()], LOAD_CORE)
+
+    def _manage(self, *arguments: str) -> None:
+        environment = {**os.environ, **SECRET, "ESC_ENV": "development", "ESC_HOME": str(self.home)}
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DEMO_SECONDS,
+        )
+        if done.returncode:
+            raise BenchError(f"manage.py {arguments[0]} failed:\n{done.stdout}{done.stderr}")
 
     @asynccontextmanager
     async def connected(self, url: str | None = None) -> AsyncIterator["asyncpg.Connection[Any]"]:

@@ -84,19 +84,21 @@ class Client:
     def name(self) -> str:
         return "wrk" if self._by_wrk else "a client in Python"
 
-    def load(self, name: str, requests: Sequence[Request]) -> Callable[[int, int], Awaitable[Outcome]]:
-        """Sends the requests to a port for so many seconds; each is worth the same, wherever it begins."""
+    def load(
+        self, name: str, requests: Sequence[Request], connections: int = CONNECTIONS
+    ) -> Callable[[int, int], Awaitable[Outcome]]:
+        """What sends the requests in turn to a port, for so many seconds."""
         if not self._by_wrk:
-            return partial(_by_python, requests)
-        return partial(_by_wrk, wrk.write(requests, self._home / f"{name}.requests"))
+            return partial(_by_python, requests, connections)
+        return partial(_by_wrk, wrk.write(requests, self._home / f"{name}.requests"), connections)
 
 
-async def _by_wrk(file: Path, port: int, seconds: int) -> Outcome:
-    return await wrk.run(port, file, connections=CONNECTIONS, seconds=seconds)
+async def _by_wrk(file: Path, connections: int, port: int, seconds: int) -> Outcome:
+    return await wrk.run(port, file, connections=connections, seconds=seconds)
 
 
-async def _by_python(requests: Sequence[Request], port: int, seconds: int) -> Outcome:
-    return await load.run(port, requests, connections=CONNECTIONS, seconds=seconds, most=MANY)
+async def _by_python(requests: Sequence[Request], connections: int, port: int, seconds: int) -> Outcome:
+    return await load.run(port, requests, connections=connections, seconds=seconds, most=MANY)
 
 
 async def measure(arena: Arena, client: Client, pace: Pace, say: Say, told: Comparison, among: Sequence[str]) -> None:
