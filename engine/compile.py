@@ -6,9 +6,9 @@ same values of the variables in @skip and @include, and for viewers about whom i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLAbstractType,
@@ -34,28 +34,14 @@ from strawberry.types.field import StrawberryField
 from auth.access import RULES, Decision, decide
 from auth.viewer import Viewer
 from engine.arguments import Arguments
+from engine.completers import Abstract, Leaves, Lists, Objects
 from engine.cost import metadata
-from engine.execute import (
-    Abstract,
-    Awaited,
-    Called,
-    Completer,
-    Entry,
-    Getter,
-    Leaves,
-    Lists,
-    Node,
-    Objects,
-    Paged,
-    Read,
-    Related,
-    Run,
-    Step,
-    fill,
-)
-from engine.gate import cell, rule_of
-from engine.leaves import NAMES, Bail, define, function, lines
+from engine.execute import Completer, Getter, Node, Run, Step, fill
+from engine.gate import rule_of
+from engine.getters import Awaited, Called, Entry, Paged, Read, Related
+from engine.leaves import function
 from engine.measure import INTROSPECTION
+from engine.projection import BY_KEY, Expression, Projection
 
 KNOWN_DIRECTIVES = frozenset({"skip", "include"})
 
@@ -74,7 +60,7 @@ class Plan:
     """
 
     skeleton: dict[str, Any]
-    roots: Sequence[Step]
+    steps: Sequence[Step]
     decisions: Mapping[str, Decision]
     private: bool
 
@@ -82,17 +68,17 @@ class Plan:
         """The data. Root fields of a mutation come one after another, each wholly, and `kept` gets what they gave."""
         data = dict(self.skeleton)
         if kept is None:
-            await fill(self.roots, run, [None], [data])
+            await fill(self.steps, run, [None], [data])
             return data
-        for root in self.roots:
+        for step in self.steps:
             run.memo.clear()
-            await root.fill(run, [None], [data], kept)
+            await step.fill(run, [None], [data], kept)
         return data
 
     async def run_event(self, run: Run, event: Any) -> dict[str, Any]:
         """The data for one event of a subscription."""
         data = dict(self.skeleton)
-        await fill(self.roots, run, [event], [data])
+        await fill(self.steps, run, [event], [data])
         return data
 
     @property
@@ -112,39 +98,6 @@ def compile_plan(executor: Executor[Any], viewer: Viewer) -> Plan:
         raise unknown from None
 
 
-@dataclass
-class _Selection:
-    """One selection set while it is compiled: source lines for each row, its items in order, its steps, its columns."""
-
-    names: dict[str, Any] = field(default_factory=lambda: dict(NAMES))
-    body: list[tuple[str, str]] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    columns: set[str] | None = field(default_factory=set)
-
-    def reads(self, *columns: str) -> None:
-        if self.columns is not None:
-            self.columns.update(columns)
-
-    def reads_all(self) -> None:
-        self.columns = None
-
-    def named(self, value: Any) -> str:
-        name = f"n{len(self.names)}"
-        self.names[name] = value
-        return name
-
-    def project(self, *, keyed: bool) -> Any:
-        """The generated function from rows to dicts."""
-        source = ["def made(rows, viewer_id):", "    outs = []", "    add = outs.append", "    for r in rows:"]
-        body = [by_key if keyed else by_reader for by_key, by_reader in self.body]
-        if not any("= r[" in line for line in body):  # else what is no row has no such column
-            source += ["        if r is None or isinstance(r, Exception): raise Bail"]
-        source += ["        " + line for line in body]
-        source += ["        add({" + ", ".join(self.items) + "})", "    return outs"]
-        return define("\n".join(source), {**self.names, "Bail": Bail})
-
-
 class _Compiler:
     def __init__(self, executor: Executor[Any], viewer: Viewer) -> None:
         self._executor = executor
@@ -161,19 +114,15 @@ class _Compiler:
         fields = collect_fields(
             self._schema, self._executor.fragments, self._executor.variable_values, root, self._operation
         ).grouped_field_set
-        skeleton: dict[str, Any] = {}
-        roots: list[Step] = []
+        skeleton: dict[str, Any] = dict.fromkeys(fields)
+        steps: list[Step] = []
         for key, details in fields.items():
-            skeleton[key] = None
             name = self._name(details)
             if name == "__typename":
                 skeleton[key] = root.name
-                continue
-            definition = self._definition(root, name)
-            step = self._root_step(root, name, key, definition, details)
-            if step is not None:
-                roots.append(step)
-        return Plan(skeleton, roots, self.decisions, self._private)
+            elif step := self._root(_Field(root, name, key, self._definition(root, name), details)):
+                steps.append(step)
+        return Plan(skeleton, steps, self.decisions, self._private)
 
     def _name(self, details: FieldDetailsList) -> str:
         for each in details:
@@ -191,23 +140,24 @@ class _Compiler:
             raise Unknown
         return definition
 
-    def _root_step(
-        self, root: GraphQLObjectType, name: str, key: str, definition: GraphQLField, details: FieldDetailsList
-    ) -> Step | None:
-        """None for a field that the viewer may not see."""
-        decision = self._decide(root, name, definition)
+    def _root(self, field: "_Field") -> Step | None:
+        """The step of a field of the outermost level; None where the viewer may not see it."""
+        decision = self._decide(field.parent, field.name, field.definition)
         if decision is Decision.OWN:
             raise Unknown
         if decision is Decision.DENY:
             return None
-        completer = self._completer(definition.type, details)
+        completer = self._completer(field.definition.type, field.details)
+        return Step(field.name, field.key, self._root_getter(field, completer), completer)
+
+    def _root_getter(self, field: "_Field", completer: Completer) -> Getter:
         if self._operation.operation is OperationType.SUBSCRIPTION:
-            return Step(name, key, Read(lambda event: event), completer)
-        facts, arguments = metadata(definition), self._arguments(definition, details)
-        if source := facts.get("source"):
-            columns = _page_columns(completer) if facts.get("key") is None else _columns(completer)
-            return Step(name, key, Entry(source, facts.get("key"), arguments, columns), completer)
-        return Step(name, key, self._called(root, key, definition, details), completer)
+            return Read(lambda event: event)
+        source, key = field.facts.get("source"), field.facts.get("key")
+        if source is None:
+            return self._called(field)
+        columns = _page_columns(completer) if key is None else _columns(completer)
+        return Entry(source, key, self._arguments(field.definition, field.details), columns)
 
     def _decide(self, parent: GraphQLObjectType, name: str, definition: GraphQLField) -> Decision:
         """What the field's rule says of the viewer. A denial that is an error is left to the reference."""
@@ -224,115 +174,85 @@ class _Compiler:
         return decision
 
     def _node(self, type_: GraphQLObjectType, fields: GroupedFieldSet) -> Node:
-        selection = _Selection()
+        projection = Projection()
+        steps: list[Step] = []
         for key, details in fields.items():
-            self._add(selection, type_, key, details)
-        return Node(
-            selection.project(keyed=True),
-            selection.project(keyed=False),
-            selection.steps,
-            None if selection.columns is None else frozenset(selection.columns),
-            type_.is_type_of,
-        )
+            name = self._name(details)
+            if name == "__typename":
+                projection.put(key, type_.name)
+            else:
+                field = _Field(type_, name, key, self._definition(type_, name), details)
+                if step := self._field(projection, field):
+                    steps.append(step)
+        keyed, plain = projection.function(keyed=True), projection.function(keyed=False)
+        return Node(keyed, plain, steps, projection.columns, type_.is_type_of)
 
-    def _add(self, selection: _Selection, parent: GraphQLObjectType, key: str, details: FieldDetailsList) -> None:
-        name = self._name(details)
-        if name == "__typename":
-            selection.items.append(f"{key!r}: {parent.name!r}")
-            return
-        definition = self._definition(parent, name)
-        decision = self._decide(parent, name, definition)
+    def _field(self, projection: Projection, field: "_Field") -> Step | None:
+        """The step of a field that is no plain leaf."""
+        decision = self._decide(field.parent, field.name, field.definition)
         if decision is Decision.DENY:
-            selection.items.append(f"{key!r}: None")
-            return
-        own = RULES[rule].own if decision is Decision.OWN and (rule := rule_of(parent, name, definition)) else None
-        if own is not None:
-            selection.reads(own)
-        read = self._inline(selection, definition)
-        if read is not None and is_leaf_type(get_named_type(definition.type)):
-            self._add_leaf(selection, key, definition, read, own)
-            return
-        selection.items.append(f"{key!r}: None")
-        completer = self._completer(definition.type, details)
-        getter = self._getter(selection, parent, key, definition, details, completer, read)
-        selection.steps.append(Step(name, key, getter, completer, own))
+            projection.put(field.key, None)
+            return None
+        own = None
+        if decision is Decision.OWN:
+            own = RULES[str(rule_of(field.parent, field.name, field.definition))].own
+            projection.reads(*filter(None, (own,)))
+        read = self._expression(projection, field)
+        type_ = field.definition.type
+        if read is not None and is_leaf_type(get_named_type(type_)):
+            projection.put_leaf(field.key, type_, read, own)
+            return None
+        projection.put(field.key, None)
+        completer = self._completer(type_, field.details)
+        getter = self._getter(projection, field, completer) if read is None else Read(projection.reader(read))
+        return Step(field.name, field.key, getter, completer, own)
 
-    def _add_leaf(
-        self, selection: _Selection, key: str, definition: GraphQLField, read: tuple[str, str], own: str | None
-    ) -> None:
-        variable = f"v{len(selection.items)}"
-        body = [(f"{variable} = {by_key}", f"{variable} = {by_reader}") for by_key, by_reader in (read,)]
-        body += [(line, line) for line in lines(definition.type, variable, selection.names)]
-        if own is not None:
-            owned = f"if {selection.named(cell)}(r, {own!r}) == viewer_id:"
-            otherwise = f"else: {variable} = None"
-            indented = [(f"    {by_key}", f"    {by_reader}") for by_key, by_reader in body]
-            body = [(owned, owned), *indented, (otherwise, otherwise)]
-        selection.body += body
-        selection.items.append(f"{key!r}: {variable}")
-
-    def _inline(self, selection: _Selection, definition: GraphQLField) -> tuple[str, str] | None:
-        """Source of what the field is for a row `r`, by key and by the schema's reader; None where that must wait."""
-        facts = metadata(definition)
-        declared: StrawberryField | None = definition.extensions.get("strawberry-definition")
+    def _expression(self, projection: Projection, field: "_Field") -> Expression | None:
+        """What the field is for a row, where nothing has to be waited for."""
+        facts, declared = field.facts, field.declared
         if declared is None or declared.extensions or "source" in facts:
             return None
         if kind := facts.get("id_of"):
-            selection.reads("id")
-            return (f"{kind + '_'!r} + r['id'].hex",) * 2
+            projection.reads("id")
+            return Expression(*(f"{kind + '_'!r} + r['id'].hex",) * 2)
         if declared.is_basic_field:
-            name = declared.python_name
-            selection.reads(name)
-            reader = selection.named(declared.default_resolver)
-            by_reader = f"{reader}(r, {name!r})"
-            return (f"r[{name!r}]" if getattr(declared.default_resolver, "by_key", False) else by_reader, by_reader)
+            projection.reads(declared.python_name)
+            by_reader = f"{projection.named(declared.default_resolver)}(r, {declared.python_name!r})"
+            keyed = getattr(declared.default_resolver, "by_key", False)
+            return Expression(f"{BY_KEY}{declared.python_name!r}]" if keyed else by_reader, by_reader)
         resolver = declared.base_resolver
-        if resolver is None or resolver.is_async or not _takes_row_only(declared):
+        if resolver is None or resolver.is_async or not field.takes_row_only:
             return None
-        self._reads_of(selection, facts)
-        return (f"{selection.named(resolver.wrapped_func)}(r)",) * 2
+        self._needs(projection, field)
+        return Expression(*(f"{projection.named(resolver.wrapped_func)}(r)",) * 2)
 
-    def _reads_of(self, selection: _Selection, facts: Mapping[str, Any]) -> None:
-        needs = facts.get("needs")
+    def _needs(self, projection: Projection, field: "_Field") -> None:
+        needs = field.facts.get("needs")
         if needs is None:
-            selection.reads_all()
-            self._private |= not facts.get("shared", False)
+            projection.reads_all()
+            self._private |= not field.facts.get("shared", False)
         else:
-            selection.reads(*needs)
+            projection.reads(*needs)
 
-    def _getter(
-        self,
-        selection: _Selection,
-        parent: GraphQLObjectType,
-        key: str,
-        definition: GraphQLField,
-        details: FieldDetailsList,
-        completer: Completer,
-        read: tuple[str, str] | None,
-    ) -> Getter:
-        facts = metadata(definition)
-        if read is not None:
-            names = selection.names
-            return Read(define(f"def made(r):\n    return {read[1]}", names))
-        if "source" in facts:
-            by: str = facts["by"]
-            selection.reads(by)
-            if not definition.args:
-                return Related(facts["source"], by, _columns(completer))
-            return Paged(facts["source"], by, self._arguments(definition, details), _page_columns(completer))
-        declared: StrawberryField | None = definition.extensions.get("strawberry-definition")
-        if declared is not None and declared.base_resolver and not declared.extensions and _takes_row_only(declared):
-            self._reads_of(selection, facts)
-            return Awaited(declared.base_resolver.wrapped_func)  # type: ignore[arg-type]  # a function once its type is made
-        selection.reads_all()
-        return self._called(parent, key, definition, details)
+    def _getter(self, projection: Projection, field: "_Field", completer: Completer) -> Getter:
+        if source := field.facts.get("source"):
+            by: str = field.facts["by"]
+            projection.reads(by)
+            if not field.definition.args:
+                return Related(source, by, _columns(completer))
+            return Paged(source, by, self._arguments(field.definition, field.details), _page_columns(completer))
+        resolver = field.declared.base_resolver if field.declared else None
+        if resolver is not None and field.takes_row_only:
+            self._needs(projection, field)
+            return Awaited(resolver.wrapped_func)  # type: ignore[arg-type]  # a function once its type is made
+        projection.reads_all()
+        return self._called(field)
 
-    def _called(
-        self, parent: GraphQLObjectType, key: str, definition: GraphQLField, details: FieldDetailsList
-    ) -> Called:
-        self._private |= not metadata(definition).get("shared", False)
-        nodes = [each.node for each in details]
-        return Called(definition, parent, key, nodes, self._arguments(definition, details))
+    def _called(self, field: "_Field") -> Called:
+        self._private |= not field.facts.get("shared", False)
+        nodes = [each.node for each in field.details]
+        arguments = self._arguments(field.definition, field.details)
+        return Called(field.definition, field.parent, field.key, nodes, arguments)
 
     def _arguments(self, definition: GraphQLField, details: FieldDetailsList) -> Arguments:
         return Arguments(definition, details[0].node, self._schema)
@@ -369,16 +289,32 @@ class _Compiler:
         )
 
 
-def _takes_row_only(declared: StrawberryField) -> bool:
-    resolver = declared.base_resolver
-    return (
-        resolver is not None
-        and resolver.parent_parameter is not None
-        and resolver.info_parameter is None
-        and resolver.self_parameter is None
-        and resolver.root_parameter is None
-        and not declared.arguments
-    )
+class _Field(NamedTuple):
+    """One selected field: `key` is what it is called in the answer."""
+
+    parent: GraphQLObjectType
+    name: str
+    key: str
+    definition: GraphQLField
+    details: FieldDetailsList
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return metadata(self.definition)
+
+    @property
+    def declared(self) -> StrawberryField | None:
+        return self.definition.extensions.get("strawberry-definition")
+
+    @property
+    def takes_row_only(self) -> bool:
+        """Whether its resolver can be called with the row and nothing else, without the reference noticing."""
+        declared = self.declared
+        if declared is None or declared.base_resolver is None or declared.extensions or declared.arguments:
+            return False
+        resolver = declared.base_resolver
+        others = (resolver.info_parameter, resolver.self_parameter, resolver.root_parameter)
+        return resolver.parent_parameter is not None and not any(others)
 
 
 def _node_of(completer: Completer) -> Node | None:
