@@ -1,27 +1,23 @@
 """Who is compared with whom."""
 
 import importlib.util
-import inspect
 import shutil
 import sys
 from pathlib import Path
 
 import orjson
 
-from bench.arena import SECRET, Contender
+from bench.arena import Contender
 from bench.load import BenchError
-from engine import Engine
 from kit.settings import ROOT
 
 NODE_FOLDER = ROOT / "web" / "bench"
-CACHE_BYTES = 64 * 2**20
-_PRODUCTION = {"ESC_ENV": "production", "ESC_LOG": "json"} | SECRET
+_PRODUCTION = {"ESC_ENV": "production", "ESC_LOG": "json"}
 
 
-def _ours(name: str, title: str, **options: object) -> Contender:
-    known = inspect.signature(Engine).parameters
-    chosen = {key: value for key, value in options.items() if key in known}
-    engine = {"BENCH_ENGINE": orjson.dumps(chosen).decode()}
+def _ours(name: str, title: str, **different: object) -> Contender:
+    """The platform; `different` are arguments of its engine that production does not give it."""
+    engine = {"BENCH_ENGINE": orjson.dumps(different).decode()}
     return Contender(name, title, (sys.executable, "-m", "bench.ours"), _PRODUCTION | engine)
 
 
@@ -36,9 +32,9 @@ def _node() -> str:
     return str(carried) if carried and carried.exists() else shutil.which("node") or "node"
 
 
-OURS = _ours("ours", "ours, compiled plans", plans=True, cache_bytes=0)
-CACHED = _ours("cached", "ours, answers from the cache", plans=True, cache_bytes=CACHE_BYTES)
-REFERENCE = _ours("reference", "ours, reference executor", plans=False, cache_bytes=0)
+OURS = _ours("ours", "ours, compiled plans", cache=None)
+CACHED = _ours("cached", "ours, answers from the cache")
+REFERENCE = _ours("reference", "ours, reference executor", cache=None, plans=False)
 STRAWBERRY = _python("strawberry", "plain Strawberry with its caches", "strawberry_plain")
 MERCURIUS = Contender("mercurius", "mercurius with jit", (_node(), "mercurius.mjs"), folder=NODE_FOLDER)
 LIMIT = _python("limit", "bare Starlette, one JSON statement", "limit")

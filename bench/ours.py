@@ -1,10 +1,10 @@
 """The platform itself as a contender: `app.py` as production runs it, its log and its rules on, with the stand-in.
 
-`BENCH_ENGINE` is a JSON object of keyword arguments for the engine: what makes its own rivals of it.
+`BENCH_ENGINE` is a JSON object of the engine's keyword arguments that are to differ: what makes its own rivals of it.
 """
 
 import os
-from functools import partial
+from typing import Any
 
 import orjson
 
@@ -15,8 +15,12 @@ from engine import Engine
 
 
 def main() -> None:
-    options = orjson.loads(os.environ.get("BENCH_ENGINE", "{}"))
-    setattr(app, "Engine", partial(Engine, **options))  # noqa: B010 - as production never does
+    different = orjson.loads(os.environ.get("BENCH_ENGINE", "{}"))
+
+    def engine(*contract: Any, **options: Any) -> Engine:
+        return Engine(*contract, **{**options, **different})
+
+    setattr(app, "Engine", engine)  # noqa: B010 - as production never does
     setattr(schema, "_DOMAINS", (*schema._DOMAINS, standin))  # noqa: B010, SLF001 - one domain more, here only
     serving.serve(app.app)
 
