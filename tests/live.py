@@ -169,7 +169,7 @@ def make_live(**options: Any) -> Served:
 
 
 @asynccontextmanager
-async def served(app: Any, ws: str = RAW) -> AsyncIterator[str]:
+async def served(app: Any, ws: str | type[asyncio.Protocol] = RAW) -> AsyncIterator[str]:
     """The application on a real server of this process and loop; its host and port."""
     listener = sockets.create_server(("127.0.0.1", 0), backlog=4096)
     config = uvicorn.Config(app, lifespan="off", log_level="critical", ws=ws, ws_per_message_deflate=False)
@@ -219,9 +219,8 @@ class Client:
 @asynccontextmanager
 async def client(where: str, token: str | None = None, **headers: str) -> AsyncIterator[Client]:
     address = f"ws://{where}/graphql"
-    async with connect(
-        address, subprotocols=[PROTOCOL], additional_headers=headers, compression=None, max_size=None
-    ) as connection:
+    options: dict[str, Any] = {"compression": None, "max_size": None, "max_queue": None}
+    async with connect(address, subprotocols=[PROTOCOL], additional_headers=headers, **options) as connection:
         opened = Client(connection)
         await opened.say(type="connection_init", payload={"authorization": f"Bearer {token}"} if token else {})
         assert await opened.message() == {"type": "connection_ack"}
