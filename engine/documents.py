@@ -18,6 +18,7 @@ from engine.lru import Lru
 from engine.measure import Measure, Ruler, check
 from engine.variables import Variables
 from engine.variants import Variants
+from kit import metrics
 from kit.errors import ApiError, ErrorCode
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -76,6 +77,7 @@ class Documents:
             self._failures.put(key, error.errors, weight=sum(len(each["message"]) for each in error.errors))
             raise
         self._documents.put(text, operations, weight=len(text))
+        metrics.DOCUMENTS.set(len(self._documents))
         return operations
 
     def _read(self, text: str) -> Mapping[str, Selected]:

@@ -18,6 +18,7 @@ from graphql.language import (
 from auth.access import Decision, decide
 from auth.viewer import Viewer
 from engine.compile import Plan, Unknown, compile_plan
+from kit import metrics
 
 MOST = 16
 """A client can ask for 2^n variants of one document; beyond this many the reference answers."""
@@ -63,6 +64,7 @@ class Variants:
         if self._count >= MOST:
             return None
         self._count += 1
+        metrics.PLANS_COMPILED.inc()
         executor = make_executor()
         try:
             plan = compile_plan(executor, viewer)

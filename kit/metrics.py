@@ -30,6 +30,8 @@ _RUNS = Counter(
     ["path"],
     registry=REGISTRY,
 )
+PLANS_COMPILED = Counter("esc_plans_compiled", "Operations compiled, once for each variant", registry=REGISTRY)
+DOCUMENTS = Gauge("esc_documents", "GraphQL documents that are kept, with their plans", registry=REGISTRY)
 RUNS_PLAN = _RUNS.labels("plan")
 RUNS_REFERENCE = _RUNS.labels("reference")
 RUNS_FALLBACK = _RUNS.labels("fallback")
