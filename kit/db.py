@@ -1,4 +1,4 @@
-"""The two pools (`docs/architecture.md`, "Writes"): asyncpg for reads, SQLAlchemy's own for writes.
+"""The two pools (`docs/architecture.md`, "Writes"): our own for reads (`kit/pool.py`), SQLAlchemy's for writes.
 
 The read pool is autocommit, read-only, and is handed on without a reset round trip, so nothing may leave session state
 on it: no SET, LISTEN, temporary table or session lock. Reads are SQLAlchemy Core statements, compiled to text
@@ -6,6 +6,7 @@ on it: no SET, LISTEN, temporary table or session lock. Reads are SQLAlchemy Cor
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import asyncpg
@@ -14,6 +15,7 @@ from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kit import footprint, metrics
+from kit.pool import Connection, ReadPool
 from kit.settings import Settings
 from kit.statements import Prepared, prepare
 
@@ -33,11 +35,11 @@ class Database:
     """Opened once per process. `reads` and `writes` are None until `open`."""
 
     def __init__(self) -> None:
-        self._reads: asyncpg.Pool | None = None
+        self._reads: ReadPool | None = None
         self._writes: AsyncEngine | None = None
 
     @property
-    def reads(self) -> asyncpg.Pool:
+    def reads(self) -> ReadPool:
         if self._reads is None:
             raise RuntimeError("the database is not open")
         return self._reads
@@ -58,18 +60,8 @@ class Database:
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
         )
-        self._reads = await asyncpg.create_pool(
-            settings.database_url,
-            min_size=1,
-            max_size=settings.read_pool_size,
-            init=_init_connection,
-            reset=_no_reset,
-            server_settings={
-                "default_transaction_read_only": "on",
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                "application_name": "esc reads",
-            },
-        )
+        self._reads = ReadPool(partial(_connect, settings.database_url), settings.read_pool_size)
+        await self._reads.open()
 
     async def close(self) -> None:
         if self._reads is not None:
@@ -87,18 +79,31 @@ def engine_url(url: str) -> str:
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
 
 
-async def _init_connection(connection: "asyncpg.Connection[Any]") -> None:
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=lambda raw: orjson.loads(raw[1:])
+async def _connect(url: str) -> Connection:
+    connection = await asyncpg.connect(
+        url,
+        server_settings={
+            "default_transaction_read_only": "on",
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "application_name": "esc reads",
+        },
     )
+    try:
+        await connection.set_type_codec(
+            "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
+        )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def _encode_jsonb(value: Any) -> bytes:
     return b"\x01" + (value.encode() if isinstance(value, str) else orjson.dumps(value, default=str))
 
 
-async def _no_reset(_connection: Any) -> None:
-    """Saves one round trip per read; safe since the read pool holds no session state."""
+def _decode_jsonb(raw: bytes) -> Any:
+    return orjson.loads(raw[1:])
 
 
 async def fetch(statement: Executable | Prepared, **late_values: Any) -> Sequence[asyncpg.Record]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, Table, TextClause, bindparam
+from sqlalchemy import ColumnElement, Executable, Table, TextClause, bindparam, cast, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.cache_key import CacheKey
@@ -27,6 +27,16 @@ Bind = tuple[BindParameter[Any], Process | None]
 def late(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> BindParameter[Any]:
     """A place for a value that is given when the statement is sent, in the form that asyncpg takes it."""
     return bindparam(name, type_=kind, required=True)
+
+
+def unseen(value: BindParameter[Any]) -> ColumnElement[Any]:
+    """The value in a form that PostgreSQL does not look at before it plans.
+
+    It plans a statement anew for each value at hand as long as that looks cheaper than one plan for any value, as it
+    does for few keys and for early pages, though planning costs more than the rows do. Where no value could make
+    another plan a better one, this lets it plan once.
+    """
+    return cast(select(value).scalar_subquery(), value.type)
 
 
 class Prepared:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Label, Select, Text, Uuid, any_, cast, func, select, true
+from sqlalchemy import ARRAY, Column, Label, Select, Text, Uuid, any_, func, select, true
 
 from auth.viewer import Viewer
 from kit.db import fetch, fetch_value
-from kit.statements import Prepared, late, prepare
+from kit.statements import Prepared, late, prepare, unseen
 from resolvers.filters import plain
 from resolvers.memo import Memo
 from resolvers.paging import Order, Page, Window
@@ -31,22 +31,23 @@ class Listing:
 class _Reading:
     """A listing ready to be read: its pages and, once they are asked for, its totals."""
 
-    def __init__(self, listing: Listing, columns: frozenset[str] | None, *, started: bool, backward: bool) -> None:
+    def __init__(self, listing: Listing, columns: frozenset[str] | None, window: Window, *, filtered: bool) -> None:
         self.order = listing.order
         self.key = listing.key
         self._statement = listing.statement
-        apply = partial(listing.order.apply, started=started, backward=backward)
-        statement = self._narrowed(columns)
+        carried = listing.order.carried(columns)
+        self.names = tuple(each.name for each in carried)
+        started, size = window.cursor is not None, None if filtered else window.size
+        apply = partial(listing.order.apply, started=started, backward=window.backward, size=size)
+        statement = self._statement.with_only_columns(*self._columns(columns, carried))
         self.rows = prepare(apply(statement) if self.key is None else _below(statement, self.key, apply))
 
-    def _narrowed(self, columns: frozenset[str] | None) -> Select[Any]:
-        """The same rows with these columns only, beside what the list itself goes by."""
-        if columns is None:
-            return self._statement
-        own = self.order.names if self.key is None else (*self.order.names, self.key.name)
-        names = columns.union(own)
-        chosen = [column for name, column in self._statement.selected_columns.items() if name in names]
-        return self._statement.with_only_columns(*chosen)
+    def _columns(self, columns: frozenset[str] | None, carried: Sequence[Any]) -> list[Any]:
+        """The listing's own that are asked for, and those that its cursors are made of."""
+        own = self._statement.selected_columns.items()
+        chosen = [column for name, column in own if columns is None or name in columns]
+        there = {column.name for column in chosen}
+        return chosen + [each for each in carried if each.name not in there]
 
     @cached_property
     def total(self) -> Prepared:
@@ -64,15 +65,17 @@ class _Reading:
 
 
 def _keys(key: Key) -> Any:
-    return late("keys", ARRAY(Uuid if isinstance(key.type, Uuid) else Text))
+    return unseen(late("keys", ARRAY(Uuid if isinstance(key.type, Uuid) else Text)))
 
 
 def _below(statement: Select[Any], key: Key, apply: Callable[[Select[Any]], Select[Any]]) -> Select[Any]:
-    """One LATERAL statement for all parents: the index gives each the rows of its page, and no more."""
-    keys = _keys(key)
-    parents = func.unnest(cast(keys, keys.type)).table_valued("key").render_derived()
+    """One LATERAL statement for all parents: the index gives each the rows of its page, and no more.
+
+    Each row says in `_place` whose it is: which of the parents, from 1.
+    """
+    parents = func.unnest(_keys(key)).table_valued("key", with_ordinality="_place").render_derived()
     each = apply(statement.where(key == parents.c.key)).lateral("each")
-    return select(each).select_from(parents.join(each, true()))
+    return select(parents.c._place, each).select_from(parents.join(each, true()))  # noqa: SLF001 - a column
 
 
 class Listed:
@@ -91,33 +94,31 @@ class Listed:
         window = Window.of(get("first"), get("after"), get("last"), get("before"))
         shape = self._shape(window, arguments, columns)
         reading = self._readings.get(viewer, shape, partial(self._read, viewer, window, arguments, columns))
-        values = reading.order.late(window)
+        order, names, values = reading.order, reading.names, reading.order.late(window)
         if reading.key is None:
-            return {None: Page(await fetch(reading.rows, **values), reading.order, window, reading.count)}
-        rows = await fetch(reading.rows, keys=keys, **values)
-        groups: dict[Any, list[Any]] = {parent: [] for parent in keys}
-        name = reading.key.name
-        for row in rows:
-            groups[row[name]].append(row)
+            return {None: Page(await fetch(reading.rows, **values), order, names, window, reading.count)}
+        groups: list[list[Any]] = [[] for _ in keys]
+        for row in await fetch(reading.rows, keys=keys, **values):
+            groups[row["_place"] - 1].append(row)
         total = _Totals(reading, keys)
         return {
-            parent: Page(group, reading.order, window, partial(total.of, parent)) for parent, group in groups.items()
+            key: Page(group, order, names, window, partial(total.of, key))
+            for key, group in zip(keys, groups, strict=True)
         }
 
     def _shape(self, window: Window, arguments: Mapping[str, Any], columns: frozenset[str] | None) -> Hashable:
         """All that the statement depends on but the viewer; None where that is too much to keep."""
         chosen = arguments.get("filter")
-        text = None if chosen is None else repr(chosen)
-        if text is not None and len(text) > LONGEST_FILTER:
+        last = window.size if chosen is None else repr(chosen)
+        if isinstance(last, str) and len(last) > LONGEST_FILTER:
             return None
-        return self, columns, window.cursor is None, window.backward, arguments.get("order_by"), text
+        return self, columns, window.cursor is None, window.backward, arguments.get("order_by"), last
 
     def _read(
         self, viewer: Viewer, window: Window, arguments: Mapping[str, Any], columns: frozenset[str] | None
     ) -> _Reading:
         given = {name: plain(arguments[name]) for name in ("filter", "order_by") if arguments.get(name) is not None}
-        listing = self._build(viewer, **given)
-        return _Reading(listing, columns, started=window.cursor is not None, backward=window.backward)
+        return _Reading(self._build(viewer, **given), columns, window, filtered="filter" in given)
 
 
 class _Totals:

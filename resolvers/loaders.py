@@ -16,7 +16,7 @@ import models
 from auth.viewer import Viewer
 from auth.visibility import visible
 from kit.db import fetch
-from kit.statements import Prepared, late, prepare
+from kit.statements import Prepared, late, prepare, unseen
 from models.base import table_of
 from models.publishing import OPEN_STATES
 from resolvers.filters import one_of
@@ -75,7 +75,7 @@ class Loader(Generic[K]):
     def _statement(self, viewer: Viewer, columns: frozenset[str] | None) -> Prepared:
         names = None if columns is None else columns | {self._column.name}
         chosen = [column for column in self.table.c if names is None or column.name in names]
-        keys = late("keys", ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text))
+        keys = unseen(late("keys", ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text)))
         statement = visible(self._model, viewer, *chosen).where(self._column == any_(keys))
         if self._only is not None:
             statement = statement.where(self._only)

@@ -3,23 +3,35 @@
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Integer, Select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Label,
+    LargeBinary,
+    Select,
+    func,
+    literal_column,
+    tuple_,
+)
 
 from kit.db import Row
 from kit.errors import ApiError, ErrorCode
-from kit.statements import late
+from kit.statements import late, unseen
 
 MAXIMUM = 100
 DEFAULT = 20
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_AMOUNT = Decimal(10) ** 18
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""PostgreSQL's: what it sends of a moment are the microseconds since."""
 
 
 def _bad(argument: str, message: str) -> ApiError:
@@ -56,7 +68,8 @@ class Order:
     descending: bool = False
 
     def cursor(self, values: Sequence[Any]) -> str:
-        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values], default=str)).decode().rstrip("=")
+        """The cursor of a row with these sort values, as a row carries them."""
+        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values], default=_written)).decode().rstrip("=")
 
     def values(self, cursor: str) -> list[Any]:
         """The sort values of a cursor of this order; another text is the caller's mistake."""
@@ -68,32 +81,52 @@ class Order:
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Under which names a row has its sort values: columns under their own, expressions under one made for them."""
-        return tuple(key.name if isinstance(key, Column) else f"_key{number}" for number, key in enumerate(self.keys))
+    def carried(self, columns: frozenset[str] | None) -> "tuple[Column[Any] | Label[Any], ...]":
+        """The sort values as columns of a row that has these columns (None: all) anyway.
 
-    def apply(self, statement: Select[Any], *, started: bool, backward: bool) -> Select[Any]:
-        """Adds sort expressions, start and limit; `late` gives the values. Sort columns must be in the statement."""
+        A moment that is there for its cursor only is carried as PostgreSQL's 8 bytes: most rows are never asked for
+        their cursor, and a `datetime` takes longer to make than all the rest of a row.
+        """
+        carried: list[Column[Any] | Label[Any]] = []
+        for number, key in enumerate(self.keys):
+            if not isinstance(key, Column):
+                carried.append(key.label(f"_key{number}"))
+            elif isinstance(key.type, DateTime) and columns is not None and key.name not in columns:
+                carried.append(func.timestamptz_send(key, type_=LargeBinary).label(f"_key{number}"))
+            else:
+                carried.append(key)
+        return tuple(carried)
+
+    def apply(self, statement: Select[Any], *, started: bool, backward: bool, size: int | None = None) -> Select[Any]:
+        """Adds order, start and limit; `late` gives the values that are left open.
+
+        One row more than asked tells whether there is a next page. `size` fixes the limit, and PostgreSQL plans once;
+        for an open one it plans each time, and finds the better way where a filter leaves few rows.
+        """
         falling = self.descending != backward
         if started:
-            start = tuple_(*(late(f"start{number}", key.type) for number, key in enumerate(self.keys)))
+            places = (late(f"start{number}", key.type) for number, key in enumerate(self.keys))
+            start = tuple_(*(place if size is None else unseen(place) for place in places))
             position = tuple_(*self.keys)
             statement = statement.where(position < start if falling else position > start)
-        made = (key.label(name) for name, key in zip(self.names, self.keys, strict=True) if not isinstance(key, Column))
-        return (
-            statement.add_columns(*made)
-            .order_by(*(key.desc() if falling else key.asc() for key in self.keys))
-            .limit(late("limit", Integer))
+        return statement.order_by(*(key.desc() if falling else key.asc() for key in self.keys)).limit(
+            late("limit", Integer) if size is None else literal_column(str(size + 1), Integer)
         )
 
     def late(self, window: Window) -> dict[str, Any]:
-        """The values of what `apply` left open. One row more than asked tells whether there is a next page."""
+        """The values of what `apply` left open."""
         values: dict[str, Any] = {"limit": window.size + 1}
         if window.cursor is not None:
             for number, value in enumerate(self.values(window.cursor)):
                 values[f"start{number}"] = value
         return values
+
+
+def _written(value: Any) -> str:
+    """A sort value that JSON has no form for."""
+    if isinstance(value, bytes):
+        return (EPOCH + timedelta(microseconds=int.from_bytes(value, signed=True))).isoformat()
+    return str(value)
 
 
 def _revive(value: Any, kind: type) -> Any:
@@ -114,10 +147,20 @@ def _revive(value: Any, kind: type) -> Any:
 class Page:
     """One page of a connection; its attributes are the fields of the GraphQL type. A cursor is made when asked for."""
 
-    __slots__ = ("_order", "count", "has_next_page", "has_previous_page", "nodes")
+    __slots__ = ("_names", "_order", "count", "has_next_page", "has_previous_page", "nodes")
 
-    def __init__(self, rows: Sequence[Row], order: Order, window: Window, count: Callable[[], Awaitable[int]]) -> None:
-        """`rows` as `Order.apply` asked for them. `count` reads how many there are in all pages."""
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        order: Order,
+        names: tuple[str, ...],
+        window: Window,
+        count: Callable[[], Awaitable[int]],
+    ) -> None:
+        """`rows` as `Order.apply` asked for them. `names` are those of `Order.carried`.
+
+        `count` reads how many rows there are in all pages.
+        """
         more = len(rows) > window.size
         started = window.cursor is not None
         self.nodes = list(rows[: window.size])
@@ -127,9 +170,10 @@ class Page:
         self.has_previous_page = more if window.backward else started
         self.count = count
         self._order = order
+        self._names = names
 
     def _cursor(self, row: Row) -> str:
-        return self._order.cursor([row[name] for name in self._order.names])
+        return self._order.cursor([row[name] for name in self._names])
 
     @property
     def edges(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 import pytest
 from sqlalchemy import func, select, text
@@ -85,8 +86,11 @@ async def all_done(seconds: float = 30) -> None:
 
 
 async def waiting() -> int:
-    async with pools.reads.acquire() as connection:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
         return await pending(connection)
+    finally:
+        await connection.close()
 
 
 async def in_step(api: Api) -> None:
