@@ -156,8 +156,7 @@ class _Compiler:
         source, key = field.facts.get("source"), field.facts.get("key")
         if source is None:
             return self._called(field)
-        columns = _page_columns(completer) if key is None else _columns(completer)
-        return Entry(source, key, self._arguments(field.definition, field.details), columns)
+        return Entry(source, key, self._arguments(field.definition, field.details), field.columns(completer))
 
     def _decide(self, parent: GraphQLObjectType, name: str, definition: GraphQLField) -> Decision:
         """What the field's rule says of the viewer. A denial that is an error is left to the reference."""
@@ -239,8 +238,8 @@ class _Compiler:
             by: str = field.facts["by"]
             projection.reads(by)
             if not field.definition.args:
-                return Related(source, by, _columns(completer))
-            return Paged(source, by, self._arguments(field.definition, field.details), _page_columns(completer))
+                return Related(source, by, field.columns(completer))
+            return Paged(source, by, self._arguments(field.definition, field.details), field.columns(completer))
         resolver = field.declared.base_resolver if field.declared else None
         if resolver is not None and field.takes_row_only:
             self._needs(projection, field)
@@ -305,6 +304,11 @@ class _Field(NamedTuple):
     @property
     def declared(self) -> StrawberryField | None:
         return self.definition.extensions.get("strawberry-definition")
+
+    def columns(self, completer: Completer) -> frozenset[str] | None:
+        """What is read of the rows of its source: those that it gives, or those on the pages of a connection."""
+        inner = get_named_type(self.definition.type)
+        return _page_columns(completer) if "pageInfo" in getattr(inner, "fields", ()) else _columns(completer)
 
     @property
     def takes_row_only(self) -> bool:

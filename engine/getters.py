@@ -66,9 +66,16 @@ class Related:
 
     async def _lists(self, run: Run, keys: Sequence[Any]) -> Sequence[Any]:
         """Where a row has a list of keys it gets the list of those values that there are."""
-        wanted = dict.fromkeys(each for key in keys if key is not None for each in key)
+        if any(type(key) is not list and key is not None for key in keys):
+            raise Bail
+        wanted = dict.fromkeys(each for key in keys if key for each in key)
+        if None in wanted:
+            raise Bail
         found = await run.load(self._source, list(wanted), self._columns) if wanted else {}
-        return [key and [value for each in key if (value := found.get(each)) is not None] for key in keys]
+        absent = [] if self._source.many else None
+        return [
+            absent if key is None else [value for each in key if (value := found.get(each)) is not None] for key in keys
+        ]
 
 
 class Paged:

@@ -6,7 +6,7 @@ schema's own default resolver reads it from anything else.
 
 from typing import Any, NamedTuple
 
-from graphql import GraphQLOutputType
+from graphql import GraphQLOutputType, Undefined
 
 from engine.gate import cell
 from engine.leaves import NAMES, Bail, define, lines
@@ -71,7 +71,7 @@ class Projection:
         body = [each.by_key if keyed else each.by_reader for each in self._body]
         source = ["def made(rows, viewer_id):", "    outs = []", "    add = outs.append", "    for r in rows:"]
         if not any(f"= {BY_KEY}" in line for line in body):  # else what is no row has no such column
-            source.append("        if r is None or isinstance(r, Exception): raise Bail")
+            source.append("        if r is None or r is Undefined or isinstance(r, Exception): raise Bail")
         source += ["        " + line for line in body]
         source += ["        add({" + ", ".join(self._items) + "})", "    return outs"]
-        return define("\n".join(source), {**self._names, "Bail": Bail})
+        return define("\n".join(source), {**self._names, "Bail": Bail, "Undefined": Undefined})
