@@ -72,7 +72,7 @@ class Related:
         if None in wanted:
             raise Bail
         found = await run.load(self._source, list(wanted), self._columns) if wanted else {}
-        absent = [] if self._source.many else None
+        absent: list[Any] | None = [] if self._source.many else None
         return [
             absent if key is None else [value for each in key if (value := found.get(each)) is not None] for key in keys
         ]
