@@ -1,6 +1,7 @@
 """The response cache: who may be told a kept answer, until when, and how each write ends it, whoever writes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from auth.visibility import GATES
 from engine.cache import ANSWER_BYTES, STANDINGS_PER_VARY, TEXT_BYTES, VARIES_PER_TEXT, Entry, ResponseCache, Start
 from kit import clock, metrics
 from kit.db import fetch_text
-from kit.feed import Feed
+from kit.feed import SILENCE_SECONDS, Feed
 from kit.footprint import Footprint
 from kit.generations import announce, generations
 from kit.ids import uuid7
@@ -294,6 +295,16 @@ async def test_nothing_is_told_or_kept_while_the_feed_is_away_and_nothing_older_
         assert kept.find() == b"answer"
         assert more(before) == {"bypass": 1, "miss": 3, "hit": 1}
         await feed.close()
+
+
+async def test_nothing_is_told_again_while_the_feed_is_silent(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is heard again, and nothing was lost, what was kept holds on."""
+    kept.keep()
+    slept = time.perf_counter() + SILENCE_SECONDS
+    monkeypatch.setattr("kit.feed.time.perf_counter", lambda: slept)
+    assert (kept.find(), kept.cache.begin()) == (None, None)
+    await until(lambda: _is(kept.feed.connected))
+    assert kept.find() == b"answer"
 
 
 async def test_a_connection_that_the_server_ends_loses_no_write(kept: Kept, psql: "asyncpg.Connection[Any]") -> None:

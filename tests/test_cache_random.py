@@ -14,11 +14,11 @@ from sqlalchemy import Table, func, select, update
 import schema
 from auth.viewer import Viewer
 from engine.cache import ResponseCache
+from engine.errors import RequestError
 from engine.federation import check_entities
 from engine.gate import gate
 from engine.limits import Limits
 from engine.params import Params
-from engine.pipeline import Pipeline
 from jobs.search import reindex
 from kit import clock
 from kit.db import fetch
@@ -171,19 +171,12 @@ class Comparison:
         """As the engine answers a POST."""
         if answer := self._cached.recall(question.sent, viewer, REQUEST):
             return Answered(answer.body)
-        return await ask(_Sending(self._cached, question.sent), question.text, question.variables, viewer)
-
-
-class _Sending:
-    """A pipeline whose operations came as these bytes."""
-
-    def __init__(self, behind: Pipeline, sent: bytes) -> None:
-        self._behind = behind
-        self._sent = sent
-        self.run = behind.run
-
-    async def open(self, params: Params, viewer: Viewer, info: Any) -> Any:
-        return await self._behind.open(params, viewer, info, self._sent)
+        try:
+            params = Params(question.text, None, question.variables, {})
+            operation = await self._cached.open(params, viewer, REQUEST, question.sent)
+        except RequestError as error:
+            return Answered(json.dumps(error.errors).encode(), refused=True)
+        return Answered((await self._cached.run(operation)).body)
 
 
 @pytest.fixture
