@@ -115,6 +115,13 @@ def person(level: Level = REGISTERED, *roles: Role, **facts: Any) -> Viewer:
     return Viewer(id=uuid7(), level=level, roles=frozenset(roles), **facts)
 
 
+async def heard() -> None:
+    """Returns when all that was committed until now has been told, since it is told in order."""
+    since = generations.now()
+    await announce("everything until now")
+    await until(lambda: _is(not generations.fresh(since, ("everything until now",))))
+
+
 async def changed(tables: set[str], since: int) -> None:
     """Waits until these, and nothing else, have been raised since."""
 

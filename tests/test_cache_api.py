@@ -22,7 +22,7 @@ from tests.conftest import Answer, Api, Settle, token
 from tests.processes import until
 from tests.storefront import ids, put_policies, put_products, put_stores, take_offline
 from tests.test_access import place
-from tests.test_cache import STORE, counts, more
+from tests.test_cache import STORE, counts, heard, more
 from tests.test_policy import publish
 from tests.test_publishing import CLOCK, OPENED, act
 
@@ -93,6 +93,7 @@ async def test_viewers_of_different_places_are_told_their_own_whoever_asked_befo
     await ask.know("district", "department")
     await place("district", district_code="310104")
     await ask.know(xuhui="district")
+    await heard()
     before = counts()
     questions = [(LIST, {"ids": keys}), (SHOPS, {}), (FOUND, {})]
     await in_every_order(ask, (None, "district", "xuhui", "department"), questions)
@@ -113,6 +114,7 @@ async def test_a_rule_of_owners_is_told_for_each_row_and_to_each_owner(
 async def test_people_of_one_kind_share_an_answer(api: Api, ask: Asking) -> None:
     await put_policies({})
     await ask.know("buyer", "enterprise")
+    await heard()
     before = counts()
     answers = [await ask(LIST, viewer, ids=[]) for viewer in (None, "buyer", "enterprise", None)]
     assert answers[0]["data"]["policies"]["totalCount"] == 1
@@ -123,6 +125,7 @@ async def test_people_of_one_kind_share_an_answer(api: Api, ask: Asking) -> None
 async def test_the_outcomes_of_queries_are_counted_each_once(api: Api, ask: Asking) -> None:
     (item,) = ids("policy", await put_policies({}))
     await ask.know("buyer")
+    await heard()
     before = counts()
     await ask(ONE, id=item)
     await ask(ONE, id=item)
@@ -136,6 +139,7 @@ async def test_the_outcomes_of_queries_are_counted_each_once(api: Api, ask: Aski
 
 async def test_each_language_and_each_spelling_of_a_request_has_its_own_answer(api: Api, ask: Asking) -> None:
     districts = "{ policyDictionary { name label } }"
+    await heard()
     before = counts()
     for _ in range(2):
         await ask(districts)
@@ -178,6 +182,7 @@ async def test_days_left_end_with_the_day_in_shanghai(api: Api, ask: Asking) -> 
     (item,) = ids("policy", await put_policies(APPLY))
     eve = datetime(2026, 11, 24, 23, 59, 58, tzinfo=clock.SHANGHAI)
     await api(CLOCK, input={"now": eve.isoformat()})
+    await heard()
     before, told = counts(), []
 
     async def next_day() -> bool:
@@ -213,6 +218,7 @@ async def test_a_search_is_told_again_until_the_index_changes(api: Api, ask: Ask
         return not answer["data"]["search"]["degraded"]
 
     await until(indexed)
+    await heard()
     before = counts()
     assert (await found(), await found()) == (1, 1)
     assert more(before) == {"miss": 1, "hit": 1}
@@ -227,6 +233,7 @@ async def test_a_search_is_told_again_until_the_index_changes(api: Api, ask: Ask
 
 
 async def test_a_search_without_an_index_is_not_kept(api: Api, ask: Asking) -> None:
+    await heard()
     before = counts()
     for _ in range(2):
         assert (await ask(FOUND))["data"]["search"]["totalCount"] == 0
@@ -235,6 +242,7 @@ async def test_a_search_without_an_index_is_not_kept(api: Api, ask: Asking) -> N
 
 async def test_counted_visits_are_told_after_the_fold(api: Api, ask: Asking) -> None:
     (item,) = ids("policy", await put_policies({}))
+    await heard()
     assert (await ask(ONE, id=item))["data"]["policy"]["viewCount"] == 0
     before = counts()
     assert await act(api, OPENED, None, id=item, visitId="一次") == []
@@ -246,6 +254,7 @@ async def test_counted_visits_are_told_after_the_fold(api: Api, ask: Asking) -> 
 
 async def test_an_answer_with_an_error_is_not_kept(api: Api, ask: Asking) -> None:
     denied = "{ auditEntries(first: 1) { totalCount } districts { name } }"
+    await heard()
     before = counts()
     for _ in range(2):
         assert (await ask(denied))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
