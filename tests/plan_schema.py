@@ -80,12 +80,18 @@ VALUES = Table("values", lambda _key, _: world.value)
 
 @dataclass
 class Page:
+    """`of` tells for which key and arguments it is."""
+
     nodes: list[Any]
     of: str
-    total: int = 9
+    page_info: str = "the only one"
+
+    @property
+    def edges(self) -> list[Row]:
+        return [{"node": row, "at": number} for number, row in enumerate(self.nodes)]
 
 
-PAGES = Table("pages", lambda key, given: Page(list(world.rows.values())[: given.get("first")], str(key)))
+PAGES = Table("pages", lambda key, given: Page(list(world.rows.values())[: given.get("first")], f"{key} {given}"))
 
 
 def related(table: Table, by: str, **facts: Any) -> Any:
@@ -101,6 +107,11 @@ def related(table: Table, by: str, **facts: Any) -> Any:
         return await _one(table, info, key, {})
 
     return strawberry.field(resolver=resolve, metadata={"source": table, "by": by, **facts})
+
+
+async def _later(value: Any) -> Any:
+    await sleep(0)
+    return value
 
 
 async def _one(table: Table, info: strawberry.Info, key: Any, arguments: Mapping[str, Any]) -> Any:
@@ -226,8 +237,10 @@ class Thing(Named):
         row: strawberry.Parent[Any],  # noqa: N805
         info: strawberry.Info,
         first: int | None = 2,
+        colour: Colour | None = strawberry.UNSET,
     ) -> "Pages":
-        return await _one(PAGES, info, row["id"], {"first": first})  # type: ignore[no-any-return]
+        given = {"first": first} | ({} if colour is strawberry.UNSET else {"colour": colour})
+        return await _one(PAGES, info, row["id"], given)  # type: ignore[no-any-return]
 
     @resolver()
     async def slow(row: strawberry.Parent[Any], info: strawberry.Info, turns: int = 3) -> int:  # noqa: N805
@@ -238,10 +251,17 @@ class Thing(Named):
 
 
 @strawberry.type
+class PageEdge:
+    node: Thing
+    at: int
+
+
+@strawberry.type
 class Pages:
     nodes: list[Thing]
+    edges: list[PageEdge]
+    page_info: str
     of: str
-    total: int
 
 
 @strawberry.input
@@ -277,6 +297,14 @@ class Query:
     @resolver(access="public")
     async def loose(self) -> list[Thing | None] | None:
         return world.value  # type: ignore[no-any-return]
+
+    @resolver(access="public")
+    def promised(self) -> list[Thing]:
+        return [_later(row) for row in world.rows.values()]  # type: ignore[misc]
+
+    @resolver(access="signed_in")
+    def for_some(self) -> str | None:
+        return "some"
 
     @resolver(access="public")
     def word(self) -> str | None:

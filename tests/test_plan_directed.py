@@ -7,17 +7,21 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from graphql import parse
 from structlog.testing import capture_logs
 
 from auth.access import Rule
 from auth.viewer import ANONYMOUS, STAFF, Viewer
+from engine.compile import Plan, compile_plan
+from engine.gate import gate
 from engine.params import Params
+from engine.reference import Reference
 from engine.variants import MOST, PATIENCE
 from kit.metrics import RUNS_FALLBACK, RUNS_REFERENCE
 from tests.comparison import REQUEST, Answered, ask, compare, ruled
 from tests.engine_harness import ADMIN, USER
 from tests.plan_pair import Answer, Pair, fill, put
-from tests.plan_schema import thing, world
+from tests.plan_schema import SCHEMA, thing, world
 
 OWNERS = {"content.manage": Rule(STAFF, own="owner")}
 
@@ -140,12 +144,17 @@ SOURCED: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("query ($n: Int) { thing(id: $n) { id } }", {"n": 3}),
     ("query ($n: Int) { thing(id: $n) { id } }", {"n": None}),
     ("query ($n: Int! = 2) { thing(id: $n) { id } }", {}),
-    ("query ($n: Int) { thing { pages(first: $n) { nodes { id } } } }", {}),
-    ("query ($n: Int) { thing { pages(first: $n) { nodes { id } } } }", {"n": 1}),
-    ("query ($n: Int) { thing { pages(first: $n) { nodes { id } } } }", {"n": None}),
-    ("query ($n: Int = 3) { thing { pages(first: $n) { nodes { id } } } }", {}),
-    ("{ thing { pages(first: null) { nodes { id } } } }", {}),
-    ("{ thing { pages { nodes { id } } } }", {}),
+    ("query ($n: Int) { thing { pages(first: $n) { of nodes { id } } } }", {}),
+    ("query ($n: Int) { thing { pages(first: $n) { of nodes { id } } } }", {"n": 1}),
+    ("query ($n: Int) { thing { pages(first: $n) { of nodes { id } } } }", {"n": None}),
+    ("query ($n: Int = 3) { thing { pages(first: $n) { of nodes { id } } } }", {}),
+    ("{ thing { pages(first: null) { of nodes { id } } } }", {}),
+    ("{ thing { pages(colour: null) { of } } }", {}),
+    ("query ($c: Colour) { thing { pages(colour: $c) { of } } }", {}),
+    ("query ($c: Colour) { thing { pages(colour: $c) { of } } }", {"c": None}),
+    ("query ($c: Colour = RED) { thing { pages(colour: $c) { of } } }", {}),
+    ("query ($c: Colour = RED) { thing { pages(first: 3, colour: $c) { of } } }", {"c": "BLUE"}),
+    ("{ thing { pages { of } } }", {}),
 )
 
 
@@ -153,7 +162,7 @@ SOURCED: Sequence[tuple[str, Mapping[str, Any]]] = (
 async def test_arguments_reach_a_source_as_the_reference_gives_them(
     pair: Pair, text: str, variables: Mapping[str, Any]
 ) -> None:
-    await pair.same(text, variables, planned=variables.get("n", 0) is not None or "thing(id" not in text)
+    await pair.same(text, variables, planned=not (variables.get("n", 0) is None and "thing(id" in text))
 
 
 async def test_each_run_has_its_own_variables(pair: Pair) -> None:
@@ -200,6 +209,13 @@ async def test_a_rule_for_owners_reads_the_owners_column_and_nothing_for_others(
     with ruled(OWNERS):
         await pair.same("{ thing { myNext { id } } }", viewer=USER)
     assert pair.asked == [("things", [1], {}, frozenset({"owner", "next_id"}))]
+
+
+async def test_a_root_field_behind_a_rule_is_null_for_others(pair: Pair) -> None:
+    for viewer, value in ((ANONYMOUS, None), (USER, "some"), (ANONYMOUS, None)):
+        assert await pair.same("{ forSome __typename }", viewer=viewer) == {
+            "data": {"forSome": value, "__typename": "Query"}
+        }
 
 
 async def test_other_rules_make_another_plan(pair: Pair) -> None:
@@ -254,6 +270,32 @@ async def test_the_end_of_the_task_is_no_failure_of_the_operation(pair: Pair) ->
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def planned(text: str, viewer: Viewer) -> Plan:
+    """The plan of a query without variables."""
+    executor_class = SCHEMA.execution_context_class
+    reference = Reference(SCHEMA._schema, executor_class, hide_suggestions=False, max_errors=1)
+    return compile_plan(reference.executor(parse(text), None, {}), viewer)
+
+
+@pytest.mark.parametrize(
+    ("text", "private", "own", "rules"),
+    [
+        ("{ thing { id label next { name } pages { of } } }", False, False, {"public"}),
+        ("{ thing { secret next { mine } } }", False, True, {"public", "signed_in", "content.manage"}),
+        ("{ forSome }", True, False, {"signed_in"}),
+        ("{ thing { slow } }", True, False, {"public"}),
+        ("{ leaf { saidText } }", True, False, {"public"}),
+        ("{ leaf { awaitedText } }", True, False, {"public"}),
+        ("{ word @skip(if: true) thing { id } }", False, False, {"public"}),
+    ],
+)
+def test_a_plan_says_what_its_answers_depend_on(text: str, private: bool, own: bool, rules: set[str]) -> None:
+    gate(SCHEMA._schema)
+    with ruled(OWNERS):
+        plan = planned(text, USER)
+        assert (plan.private, plan.own, set(plan.decisions)) == (private, own, rules)
 
 
 # -- mutations and subscriptions ---------------------------------------------------------------------------------------

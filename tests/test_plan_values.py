@@ -149,9 +149,12 @@ LISTS: Sequence[Any] = (
     [7],
     [ValueError("a secret of the server's")],
     ValueError("a secret of the server's"),
+    Undefined,
+    [Undefined],
     [{}],
     [{"__typename": "Stone", "id": 1, "name": "x"}],
     [[thing(1)]],
+    [thing(1), {**thing(2), "__typename": "Stone"}],
 )
 SELECTIONS = ("__typename", "id", "name __typename", "inner { name }", "label", "next { id }", "pages { of }", "slow")
 
@@ -277,11 +280,27 @@ async def test_what_was_loaded_is_not_asked_for_again(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("key", [None, 9, "text", 1.5, True, [], [2], [2, 9, 3], [9], [2, None], {}, (2, 3), "23"])
-@pytest.mark.parametrize("field", ["next", "mustNext"])
+@pytest.mark.parametrize("field", ["next", "mustNext", "others"])
 async def test_odd_keys_of_relations(pair: Pair, field: str, key: Any) -> None:
     put(next_id=key, other_ids=key)
     await pair.same(f"{{ thing {{ {field} {{ id }} }} }}", planned=None)
     await pair.same(f"{{ things {{ {field} {{ id }} }} }}", planned=None)
+
+
+async def test_a_row_is_loaded_again_for_other_columns(pair: Pair) -> None:
+    put(next_id=1)
+    answer = await pair.same("{ thing { next { name next { label inner { must } } } } }")
+    assert answer["data"]["thing"]["next"]["next"] == {"label": "1 Thing 1", "inner": {"must": "x"}}
+
+
+async def test_pages_of_a_row_without_a_key_are_an_error(pair: Pair) -> None:
+    put(id=None)
+    await pair.same("{ things { pages { of } } }", planned=False)
+
+
+async def test_a_list_of_what_must_be_awaited_is_planned(pair: Pair) -> None:
+    answer = await pair.same("{ promised { id } }")
+    assert [each["id"] for each in answer["data"]["promised"]] == [1, 2, 3, 4, 5]
 
 
 async def test_a_row_that_is_not_there_is_null_and_never_an_empty_object(pair: Pair) -> None:
@@ -310,9 +329,9 @@ async def test_twins_with_other_arguments_do_not_get_each_others_rows(pair: Pair
 
 
 async def test_a_page_reads_the_columns_of_its_nodes(pair: Pair) -> None:
-    await pair.same("{ things { pages(first: 2) { of total nodes { name next { id } } } } }")
+    await pair.same("{ things { pages(first: 2) { of nodes { name next { id } } edges { at node { label } } } } }")
     pages = [asked for asked in pair.asked if asked[0] == "pages"]
-    assert pages == [("pages", [1, 2, 3, 4, 5], {"first": 2}, frozenset({"name", "next_id"}))]
+    assert pages == [("pages", [1, 2, 3, 4, 5], {"first": 2}, frozenset({"name", "next_id", "id"}))]
 
 
 async def test_siblings_that_wait_are_over_before_the_reference_starts(pair: Pair) -> None:
