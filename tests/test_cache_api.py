@@ -25,11 +25,13 @@ from tests.test_access import place
 from tests.test_cache import STORE, counts, heard, more
 from tests.test_policy import publish
 from tests.test_publishing import CLOCK, OPENED, act
+from tests.test_search import build
 
 LIST = """query List($ids: [ID!]!) { nodes(ids: $ids) { id }
   policies(first: 50) { totalCount nodes { title offlineReason openRevision { no } } } }"""
 SHOPS = "{ stores { totalCount nodes { name state products { totalCount nodes { name offlineReason } } } } }"
 FOUND = '{ search(query: "办法", types: [POLICY]) { totalCount nodes { ... on Policy { title } } } }'
+HIDDEN = '{ search(query: "隐匿", types: [POLICY]) { totalCount } }'
 ONE = "query One($id: ID!) { policy(id: $id) { title viewCount daysLeft } }"
 NAMES = "{ stores { nodes { name } } }"
 APPLY = {"apply_start": date(2026, 11, 1), "apply_end": date(2026, 11, 30)}
@@ -84,18 +86,18 @@ async def test_viewers_of_different_places_are_told_their_own_whoever_asked_befo
     api: Api, ask: Asking, settle: Settle
 ) -> None:
     shown = [{"owner": owner, "title": f"{owner} 办法"} for owner in PLACES]
-    hidden = [{"owner": owner, "title": f"{owner} 下线办法", "state": "OFFLINE"} for owner in PLACES]
+    hidden = [{"owner": owner, "title": f"{owner} 隐匿办法", "state": "OFFLINE"} for owner in PLACES]
     keys = ids("policy", await put_policies(*shown, *hidden))
     open_store, shut_store = await put_stores({"name": "开"}, {"name": "关", "owner": PLACES[2], "state": "OFFLINE"})
     for store in (open_store, shut_store):
         await put_products(store, {"owner": PLACES[2]}, {"owner": PLACES[2], "state": "OFFLINE"})
-    await settle()
+    await build(settle)
     await ask.know("district", "department")
     await place("district", district_code="310104")
     await ask.know(xuhui="district")
     await heard()
     before = counts()
-    questions = [(LIST, {"ids": keys}), (SHOPS, {}), (FOUND, {})]
+    questions = [(LIST, {"ids": keys}), (SHOPS, {}), (FOUND, {}), (HIDDEN, {})]
     await in_every_order(ask, (None, "district", "xuhui", "department"), questions)
     assert more(before).keys() == {"hit", "miss", "private"}, more(before)
 
