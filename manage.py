@@ -118,7 +118,7 @@ def serve(
             port=settings.port,
             workers=workers if workers > 1 else None,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
+            http="engine.answers:AnswerProtocol",
             ws="engine.frames:FrameProtocol",
             ws_max_size=1_048_576,
             ws_per_message_deflate=False,

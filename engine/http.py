@@ -79,7 +79,7 @@ class Http:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
-        request = Request(scope, receive, headers, Reply(send, request_id(headers)))
+        request = Request(scope, receive, headers, Reply(scope, send, request_id(headers)))
         bound = log.request_id.set(request.reply.request_id)
         try:
             await self._answer(request)

@@ -43,13 +43,15 @@ class Watch:
             raise request.cut
 
     def _enter(self, request: Request, place: dict[Request, asyncio.Task[Any]]) -> None:
-        loop = asyncio.get_running_loop()
-        if task := asyncio.current_task(loop):
+        loop = self._loop
+        task = None if loop is None else asyncio.current_task(loop)  # asking for the running loop is a system call
+        if loop is None or task is None:
+            loop = self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(loop)
+            loop.call_later(LOOK_SECONDS, self._look, loop)
+        if task is not None:
             request.since = loop.time()
             place[request] = task
-        if self._loop is not loop:
-            self._loop = loop
-            loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._reading and not self._running:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
+from engine.answers import writer_of
 from engine.errors import Described, Headers, RequestError, bad_request, internal
 from engine.limits import Limits
 from engine.negotiation import GRAPHQL_JSON, JSON
@@ -182,25 +183,28 @@ def encode(result: Any) -> bytes:
 class Reply:
     """The answer to one request. `headers` are those that it carries beside the ones of every answer."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
         self._send = send
         self.request_id = request_id
         self.started = False
         self.headers: list[tuple[str, str]] = []
 
-    async def start(
-        self, status: int, media: str | None = None, headers: Headers = (), length: int | None = None
-    ) -> None:
+    async def start(self, status: int, media: str | None = None, headers: Headers = ()) -> None:
+        await self._start(status, self._raw(media, headers))
+
+    async def _start(self, status: int, raw: list[tuple[bytes, bytes]]) -> None:
         self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    def _raw(self, media: str | None, headers: Headers) -> list[tuple[bytes, bytes]]:
         raw = [*ALWAYS, (b"x-request-id", self.request_id.encode())]
         if media is not None:
             raw.append((b"content-type", media.encode()))
-        if length is not None:
-            raw.append((b"content-length", b"%d" % length))
         if headers or self.headers:
             named = {name.encode("latin-1"): value.encode("latin-1") for name, value in (*self.headers, *headers)}
             raw = list((dict(raw) | named).items())
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        return raw
 
     async def chunk(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -209,7 +213,14 @@ class Reply:
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     async def whole(self, status: int, media: str | None, body: bytes, headers: Headers = ()) -> None:
-        await self.start(status, media, headers, len(body) if body or media else None)
+        raw = self._raw(media, headers)
+        if body or media is not None:
+            raw.append((b"content-length", b"%d" % len(body)))
+        write = writer_of(self._scope)
+        if write is not None and not headers and write(self._scope, status, raw, body):
+            self.started = True
+            return
+        await self._start(status, raw)
         await self.end(body)
 
 

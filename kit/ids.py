@@ -2,10 +2,13 @@
 
 import os
 import re
+from io import StringIO
 from uuid import UUID
 
 from kit import clock
 
+_RANDOM_DIGITS = 18
+_SUPPLY = 256
 _GLOBAL_ID = re.compile(r"([a-z][a-z0-9_]*)_([0-9a-f]{32})")
 
 
@@ -16,8 +19,22 @@ def uuid7() -> UUID:
 
 def uuid7_hex() -> str:
     """The 32 digits of a `uuid7`, for an id that is only ever a text."""
-    milliseconds, random = int(clock.real().timestamp() * 1000), os.urandom(9).hex()
+    random = _random.read(_RANDOM_DIGITS)
+    if len(random) < _RANDOM_DIGITS:
+        _draw()
+        return uuid7_hex()
+    milliseconds = int(clock.real().timestamp() * 1000)
     return f"{milliseconds:012x}7{random[:3]}8{random[3:]}"
+
+
+def _draw() -> None:
+    """Asks the system for randomness for many ids, since it takes longer to ask than to answer."""
+    global _random  # noqa: PLW0603 - a supply that is used up
+    _random = StringIO(os.urandom(_RANDOM_DIGITS * _SUPPLY // 2).hex())
+
+
+_random = StringIO()
+os.register_at_fork(after_in_child=_draw)
 
 
 def global_id(kind: str, key: UUID) -> str:

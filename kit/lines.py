@@ -12,7 +12,7 @@ from structlog.types import EventDict, WrappedLogger
 from kit import clock
 
 PAUSE_SECONDS = 0.1
-MOST_WAITING = 20_000  # some 15 MB; a busy process has a tenth of it in a pause
+MOST_WAITING = 20_000  # some 6 MB; a busy process has a tenth of it in a pause
 
 
 class LinesHandler(logging.StreamHandler[TextIO]):
@@ -26,7 +26,7 @@ class LinesHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, render: Callable[[WrappedLogger, str, EventDict], Any]) -> None:
         super().__init__(stream)
         self._render = render
-        self._waiting: deque[EventDict] = deque()
+        self._waiting: deque[str] = deque()
         self._dropped = 0
         self._timed = False
 
@@ -35,7 +35,7 @@ class LinesHandler(logging.StreamHandler[TextIO]):
         if len(self._waiting) >= MOST_WAITING:
             self._dropped += 1
             return
-        self._waiting.append(event)
+        self._waiting.append(self._line("info", event))
         if not self._timed:
             self._timed = True
             timer = threading.Timer(PAUSE_SECONDS, self.flush)
@@ -60,7 +60,7 @@ class LinesHandler(logging.StreamHandler[TextIO]):
     def _write_waiting(self) -> None:
         lines = []
         while self._waiting:
-            lines.append(self._line("info", self._waiting.popleft()))
+            lines.append(self._waiting.popleft())
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             time = clock.real().isoformat(timespec="milliseconds")

@@ -74,6 +74,11 @@ def observe_operation(name: str | None, kind: str | None, seconds: float, codes:
     _seconds_of(label, kind or "(unread)").observe(seconds)
 
 
+def count_answer(method: str, status: int) -> None:
+    """One answer to an HTTP request."""
+    _answers_of(method if method in _METHODS else "(other)", status).inc()
+
+
 def counted(app: App) -> App:
     """The ASGI application, with its answers counted by status and its open sockets gauged."""
 
@@ -98,7 +103,7 @@ def render(accept: str) -> tuple[bytes, str]:
 def _counting(send: Send, method: str) -> Send:
     async def send_counted(message: Message) -> None:
         if message["type"] == "http.response.start":
-            _answers_of(method if method in _METHODS else "(other)", message["status"]).inc()
+            count_answer(method, message["status"])
         await send(message)
 
     return send_counted
