@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import ballots, compare, contenders, proc, report, search, waits, wrk
+from bench import ballots, compare, contenders, documents, fanout, growth, proc, report, search, waits, wrk
 from bench.arena import Arena
 from bench.compare import Client, Comparison, Pace
 from bench.load import BenchError
@@ -24,7 +24,7 @@ BUDGET_SECONDS = 780.0
 LOAD_SECONDS = 5.0
 CUTS, SEED = 3, 1
 QUICK = Pace(warm_up=1, window=1, rounds=1)
-PARTS = ("waits", "compare")
+PARTS = ("waits", "compare", "fanout", "documents", "growth")
 
 
 def measure(asked: argparse.Namespace) -> Facts:
@@ -44,6 +44,7 @@ def measure(asked: argparse.Namespace) -> Facts:
             home = asked.home or Path(folder)
             home.mkdir(exist_ok=True)
             home.chmod(0o755)
+            contenders.check()
             _say("Loading the big city …")
             arena = Arena(home)
             arena.settle()
@@ -54,12 +55,21 @@ def measure(asked: argparse.Namespace) -> Facts:
 
 async def _measure_in(arena: Arena, asked: argparse.Namespace, facts: Facts) -> None:
     pace = QUICK if asked.quick else Pace()
+    client = Client(arena.home, by_wrk=wrk.install())
+    facts.client = client.name
     async with asyncio.timeout(BUDGET_SECONDS):
         if "compare" in asked.only:
-            client, facts.comparison = Client(arena.home, by_wrk=wrk.install()), Comparison()
-            facts.client = client.name
+            facts.comparison = Comparison()
             await compare.measure(arena, client, pace, _say, facts.comparison, asked.contenders)
             await ballots.measure(arena, client, pace, _say, facts.comparison)
+        if "fanout" in asked.only:
+            seconds = fanout.QUICK_SECONDS if asked.quick else fanout.SECONDS
+            facts.fanouts = await fanout.measure(arena, _say, fanout.SIZES, seconds)
+        if "documents" in asked.only:
+            number = documents.QUICK_NUMBER if asked.quick else documents.NUMBER
+            facts.documents = await documents.measure(arena, _say, number)
+        if "growth" in asked.only:
+            facts.growth = await growth.measure(arena, client, pace, _say)
 
 
 def _say(text: str) -> None:
@@ -93,7 +103,6 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     asked = _arguments()
     try:
-        contenders.check()
         facts = measure(asked)
     except (BenchError, TimeoutError) as error:
         raise SystemExit(f"{error or f'not done within {BUDGET_SECONDS:.0f} s'}") from error

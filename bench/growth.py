@@ -69,18 +69,19 @@ async def _copied(arena: Arena) -> AsyncIterator[str]:
     """The address of a copy of the database, dropped afterwards."""
     parts = urlsplit(arena.database_url)
     async with arena.connected(urlunsplit(parts._replace(path="/postgres"))) as connection:
-        await connection.execute(f"DROP DATABASE IF EXISTS {COPY} WITH (FORCE)")
+        await connection.execute(f"DROP DATABASE IF EXISTS {COPY}")
         await connection.execute(f"CREATE DATABASE {COPY} TEMPLATE {parts.path[1:]}")
         try:
             yield urlunsplit(parts._replace(path=f"/{COPY}"))
         finally:
-            await connection.execute(f"DROP DATABASE {COPY} WITH (FORCE)")
+            await connection.execute(f"DROP DATABASE {COPY}", timeout=60)
 
 
 async def _grow(connection: "asyncpg.Connection[Any]", size: int, factor: int) -> None:
     """From `size` times the first rows to `factor` times."""
     for table, new in _NEW.items():
         await connection.execute(f"CREATE TABLE IF NOT EXISTS first_{table} AS SELECT id FROM {table}")  # noqa: S608
+        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")  # it would run beside the loads
         names = [row["attname"] for row in await connection.fetch(_COLUMNS, table)]
         values = ", ".join(new.get(name, name) for name in names)
         await connection.execute(
@@ -88,4 +89,4 @@ async def _grow(connection: "asyncpg.Connection[Any]", size: int, factor: int) -
             f"FROM {table} JOIN first_{table} USING (id), generate_series({size}, {factor - 1}) AS n",
             timeout=300,
         )
-    await connection.execute("VACUUM (ANALYZE)", timeout=300)
+    await connection.execute(f"VACUUM (ANALYZE, INDEX_CLEANUP off) {', '.join(_NEW)}", timeout=300)

@@ -79,5 +79,7 @@ async def _page(pool: Any, variables: dict[str, Any], field: bytes, statement: s
     return b'{"data":{"%b":{"nodes":%b,"pageInfo":{"endCursor":%b}}}}' % (field, nodes or b"[]", end)
 
 
+app = Starlette(routes=[Route("/graphql", answer, methods=["POST"])], lifespan=serving.pooled)
+
 if __name__ == "__main__":
-    serving.serve(Starlette(routes=[Route("/graphql", answer, methods=["POST"])], lifespan=serving.pooled))
+    serving.serve(app)

@@ -176,14 +176,12 @@ class View(GraphQL[Context, Any]):
         return Context(request.app.state.pool)
 
 
-def main() -> None:
-    schema = strawberry.Schema(
-        query=Query,
-        config=StrawberryConfig(default_resolver=_read),
-        extensions=[ParserCache, ValidationCache],
-    )
-    serving.serve(Starlette(routes=[Route("/graphql", View(schema))], lifespan=serving.pooled))
-
+schema = strawberry.Schema(
+    query=Query,
+    config=StrawberryConfig(default_resolver=_read),
+    extensions=[ParserCache, ValidationCache],
+)
+app = Starlette(routes=[Route("/graphql", View(schema))], lifespan=serving.pooled)
 
 if __name__ == "__main__":
-    main()
+    serving.serve(app)

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 from bench import contenders
 from bench.compare import Comparison
+from bench.fanout import Fanout
+from bench.growth import Grown
 from bench.workloads import TITLES
+
+OURS_WHOLE = {contenders.CACHED.name: "ours"}
 
 GOALS = {
     # workload: times the requests of mercurius, of the limit, microseconds of the server's CPU
@@ -14,6 +18,8 @@ GOALS = {
     "W4": (0.3, None, 600),
     "hit": (3.0, 3.0, 70),
 }
+LESS_CPU, MESSAGE_US, LATE_MS = 3.0, 15.0, 150.0
+GROWTH = 1.3
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -43,6 +49,63 @@ def verdict(told: Comparison) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def fanned_out(told: Sequence[Fanout]) -> tuple[str, str, str, str]:
+    """W5 in the same four columns: its goals are CPU for a message and lateness, with the most sockets."""
+    most = max(each.sockets for each in told)
+    ours, rival = (_of(told, each.name, most) for each in (contenders.CACHED, contenders.MERCURIUS))
+    return (
+        f"W5 {most:,} sockets × 10 events a second",
+        at_least(rival.window.server_us / ours.window.server_us, LESS_CPU) + " less CPU a message",
+        at_most(ours.window.server_us, MESSAGE_US, "µs a message"),
+        at_most(ours.window.outcome.p99_ms, LATE_MS, "ms p99"),
+    )
+
+
+def _of(told: Sequence[Fanout], contender: str, sockets: int) -> Fanout:
+    return next(each for each in told if (each.contender, each.sockets) == (contender, sockets))
+
+
+def followed(told: Sequence[Fanout]) -> str:
+    heads = ("contender", "sockets", "messages/s", "p50 ms", "p99 ms", "server CPU µs a message", "lost", "others")
+    titles = {contenders.MERCURIUS.name: contenders.MERCURIUS.title, **OURS_WHOLE}
+    rows = [
+        (
+            titles[each.contender],
+            f"{each.sockets:,}",
+            f"{each.window.outcome.per_second:,.0f}",
+            f"{each.window.outcome.p50_ms:.0f}",
+            f"{each.window.outcome.p99_ms:.0f}",
+            f"{each.window.server_us:.1f}",
+            f"{each.lost:,}",
+            f"{each.window.foreign:.2f}",
+        )
+        for each in told
+    ]
+    return table(heads, rows)
+
+
+def grown(told: Sequence[Grown]) -> str:
+    """Times of one connection, and how many times the first size's; above the goal they are bold."""
+    heads = ("asked", "rows", "p50 ms", "times", "server CPU µs", "PostgreSQL CPU µs", "others")
+    first = {each.workload: each.window.outcome.p50_ms for each in told if each.factor == 1}
+    rows = []
+    for each in sorted(told, key=lambda one: (one.workload, one.factor)):
+        outcome = each.window.outcome
+        times = outcome.p50_ms / first[each.workload]
+        rows.append(
+            (
+                TITLES[each.workload],
+                f"× {each.factor}",
+                f"{outcome.p50_ms:.2f}",
+                _judged(f"{times:.2f}", good=times <= GROWTH),
+                f"{each.window.server_us:,.0f}",
+                f"{each.window.database_us:,.0f}",
+                f"{each.window.foreign:.2f}",
+            )
+        )
+    return table(heads, rows)
+
+
 def at_least(value: float | None, goal: float | None) -> str:
     return "–" if value is None or goal is None else _judged(f"{value:.2f} (≥ {goal:g})", good=value >= goal)
 
@@ -63,7 +126,7 @@ def compared(told: Comparison) -> str:
     parts = []
     for workload, title in TITLES.items():
         rows = [
-            _row(told, each.name, each.title, workload)
+            _row(told, each.name, OURS_WHOLE.get(each.name, each.title) if workload == "W4" else each.title, workload)
             for each in contenders.READERS
             if (each.name, workload) in told.windows
         ]
