@@ -38,7 +38,7 @@ from tests.operations import Author, Contract
 from tests.processes import until
 from tests.test_cache import counts, more
 
-SHORT, LONG = 250, 10_000
+SHORT, LONG = 250, 4_000
 POOL = 10
 SEED = 20261125
 
@@ -69,6 +69,7 @@ class Changes:
             (self.write_past_the_platform, 20),
             (self.index, 5),
             (self.move_clock, 10),
+            (self.pass_time, 10),
             (self.lose_the_feed, 5),
         )
         (act,) = self._random.choices([act for act, _ in acts], [weight for _, weight in acts])
@@ -94,6 +95,10 @@ class Changes:
 
     async def move_clock(self) -> None:
         clock.set_offset(timedelta(days=self._random.randrange(4)))
+
+    async def pass_time(self) -> None:
+        later = clock.real() + timedelta(hours=self._random.randrange(1, 30))
+        clock.real = lambda: later
 
     async def lose_the_feed(self) -> None:
         since = generations.now()
