@@ -8,12 +8,10 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 from typing import Any
 
 import asyncpg
 import orjson
-import structlog
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -40,8 +38,6 @@ from resolvers.search import search_index
 from search.base import SEARCH
 from services import platform
 from services.uow import queue_depth
-
-log = structlog.get_logger()
 
 EXPLORER = ROOT / "web" / "explorer"
 ASSETS = EXPLORER / "dist" / "assets"
@@ -78,7 +74,15 @@ class Assets(StaticFiles):
 
 def _record(finished: Finished) -> None:
     metrics.observe_operation(finished.name, finished.kind, finished.seconds, finished.codes)
-    log.info("operation", **asdict(finished))
+    logs.operation(
+        name=finished.name,
+        kind=finished.kind,
+        seconds=finished.seconds,
+        codes=finished.codes,
+        viewer_id=finished.viewer_id,
+        request_id=finished.request_id,
+        transport=finished.transport,
+    )
 
 
 @asynccontextmanager
