@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-hard test-web check format bench web lock clean
+.PHONY: help serve test test-hard test-web mutants check format bench web lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -33,6 +33,9 @@ test-hard: $(SYNCED) ## Kills, floods and fuzz
 
 test-web: $(SYNCED) web ## Browsers, and real GraphQL clients against a running server
 	$(BIN)/pytest -m web $(ARGS)
+
+mutants: $(SYNCED) ## Show that a test dies of each wrong edit of the engine (ARGS='own' narrows them)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 check: $(SYNCED) ## Style, types, layers, the printed schema and the migrations against the models
 	$(BIN)/ruff check .
