@@ -6,6 +6,7 @@ The weights are measured, not guessed: `bench/search.py` prints the figures that
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import tantivy
 from tantivy import FieldType, Occur, SchemaBuilder
@@ -25,6 +26,7 @@ PASSAGE_WEIGHT = {"title": 120.0, "keywords": 120.0, "body": 100.0}
 WHOLE_TITLE_WEIGHT = 20.0
 SYNONYM_WEIGHT = 0.8
 TITLE_UNITS_NEEDED = 0.5
+READINGS = 200
 
 
 def schema() -> tantivy.Schema:
@@ -82,7 +84,9 @@ def _conditions(query: Query) -> Iterator[TantivyQuery]:
     return (TantivyQuery.const_score_query(demand, 0.0) for demand in demands)
 
 
+@lru_cache(maxsize=READINGS)
 def _reading(reading: str, *, forgiving: bool) -> TantivyQuery | None:
+    """Kept, since one text is asked on many pages, under many filters, by many viewers."""
     parts = text.chunks(reading)
     if not parts:
         return None
