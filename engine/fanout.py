@@ -1,9 +1,9 @@
 """One run of a stream for all who ask the same: each event is executed once, encoded once and handed to each socket.
 
-Those who ask the same meet in a `Channel`; a `Run` is one `pipeline.stream` of it, in a task of its own. Whoever joins
-a channel of states begins a new run, whose first event is as fresh as the joining, and which then takes over from the
-one before: its listener was there before it looked, so between the two nothing is lost, and nothing old comes after
-something new. Who joins while a run begins shares it. A stream that may not be shared has a channel with one member.
+Those who ask the same meet in a `Channel`; a `Run` is one `pipeline.stream` of theirs, in a task of its own. Who joins
+a channel of states gets one from a short run that begins then, together with all who join before it is there, and
+after it what the others were told meanwhile: their listener was there before, so nobody is left with an old state. A
+stream that may not be shared has a channel with one member.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from kit.language import prefers_english
 
 QUEUE = 100  # messages that wait for one socket
 PATIENCE_SECONDS = 5.0  # for a lone reader whose queue is full
-AT_A_TIME = 500  # sockets told before others get a turn
+AT_A_TIME = 100  # sockets told before others get a turn
 
 TOO_SLOW = "You read too slowly: go on with `after` (读取过慢，请以 after 续读)"
 
@@ -121,14 +121,15 @@ class Subscriber:
 
 
 class Run:
-    """A stream that is running, and those who hear it. `told` is what all of them were told last."""
+    """A stream that is running, and those who hear it. `last`: its last event; `known`: the others' when it began."""
 
-    __slots__ = ("_channel", "members", "task", "told")
+    __slots__ = ("_channel", "known", "last", "members", "task")
 
     def __init__(self, channel: "Channel", member: Subscriber) -> None:
         self._channel = channel
+        self.known = channel.current.last if channel.current is not None else None
         self.members = {member: None}
-        self.told: bytes | None = None
+        self.last: Event | None = None
         operation, context = member.operation, None
         if channel.topic.shared:
             operation, context = _of_nobody(operation), Context()
@@ -149,24 +150,36 @@ class Run:
             member.finish(errors)
 
     async def _tell_all(self, operation: Operation, place: Position) -> list[Described]:
+        """Returns the errors of a stream that could not start, or broke."""
         async with aclosing(self._channel.pipeline.stream(operation)) as answers:
             async for answer in answers:
                 if answer.fatal is not None:
                     return answer.fatal
-                await self._tell(Event(answer.body, place.cursor))
+                self.last = event = Event(answer.body, place.cursor)
+                if not self._channel.goes_on(self, event):
+                    break
+                await self._tell(event)
                 await self._pace()
         return []
 
     async def _tell(self, event: Event) -> None:
-        listeners = self._channel.promote(self, event.body)
-        self.told = None
-        for number, member in enumerate(listeners, 1):
+        for number, member in enumerate(tuple(self.members), 1):
             if member in self.members:
                 member.tell(event)
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
-        self.told = event.body
         await asyncio.sleep(0)
+
+    def adopt(self, short: "Run", first: Event) -> None:
+        """Takes over those for whom a short run was made, who are told its event first."""
+        members, short.members = short.members, {}
+        meanwhile = self.last if self.last is not short.known else None
+        for member in members:
+            member.tell(first)
+            if meanwhile is not None and meanwhile != first:
+                member.tell(meanwhile)
+        self.members.update(members)
+        self._channel.wake()
 
     async def _pace(self) -> None:
         """States are made no faster than the fastest member reads. A lone reader of messages is waited for a while."""
@@ -219,17 +232,15 @@ class Channel:
         self.report(member, [])
         self.wake()
 
-    def promote(self, run: Run, body: bytes) -> tuple[Subscriber, ...]:
-        """Whom a run's event is for. With its first one it takes over those of the run before, who may know it."""
-        if run is not self.next:
-            return tuple(run.members)
-        newcomers = tuple(run.members)
-        before, self.current, self.next = self.current, run, None
-        if before is None:
-            return newcomers
-        before.task.cancel()
-        run.members = {**before.members, **run.members}
-        return newcomers if before.told == body else tuple(run.members)
+    def goes_on(self, run: Run, event: Event) -> bool:
+        """Whether a run is the one that goes on. One that began beside it has done its work with its first event."""
+        if run is self.next:
+            self.next = None
+            if self.current is None:
+                self.current = run
+            else:
+                self.current.adopt(run, event)
+        return run is self.current
 
     def forget(self, run: Run) -> None:
         if run is self.current:

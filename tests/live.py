@@ -33,7 +33,7 @@ NOTES = "subscription Notes($after: ID) { notes(after: $after) { id text } }"
 
 
 class Board:
-    """What the topic of states is about. `reads` counts how often it was looked at."""
+    """What the topic of states is about. `reads` counts how often it was looked at; `held` makes the next look long."""
 
     number: ClassVar[int] = 0
     reads: ClassVar[int] = 0
@@ -70,8 +70,9 @@ class Note:
 async def look(info: strawberry.Info, pad: int | None) -> State:
     Board.reads += 1
     number = Board.number
-    if Board.held is not None:
-        await Board.held.wait()
+    held, Board.held = Board.held, None
+    if held is not None:
+        await held.wait()
     viewer, request = info.context.viewer, info.context.info
     english = request.headers.get("accept-language", "").startswith("en")
     return State(number=number, viewer=str(viewer.id), request=request.id, english=english, pad="." * (pad or 0))

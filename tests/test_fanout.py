@@ -151,14 +151,13 @@ async def test_the_end_of_ones_token_ends_nobody_else(where: str) -> None:
         assert await stays.number() == 1
 
 
-async def test_who_joins_is_told_what_is_true_now_and_those_before_learn_it_too(where: str) -> None:
+async def test_who_joins_is_told_what_is_true_now(where: str) -> None:
     async with client(where) as first, client(where) as second, client(where) as third:
         await first.subscribe(STATE)
         assert await first.number() == 0
         Board.number = 7  # and nobody tells
         await second.subscribe(STATE)
         assert await second.number() == 7
-        assert await first.number() == 7
         await third.subscribe(STATE)
         assert await third.number() == 7
         await Board.change()
@@ -170,16 +169,46 @@ async def test_who_joins_while_a_run_begins_shares_it(where: str) -> None:
         first = await stack.enter_async_context(client(where))
         await first.subscribe(STATE)
         assert await first.number() == 0
-        Board.held = asyncio.Event()
+        held = Board.held = asyncio.Event()
         later = [await stack.enter_async_context(client(where)) for _ in range(20)]
         for each in later:
             await each.subscribe(STATE)
             await each.say(type="ping")
             assert await each.message() == {"type": "pong"}
         await until(lambda: Board.reads == 2)
-        Board.held.set()
+        held.set()
         assert [await each.number() for each in later] == [0] * 20
         assert Board.reads == 2
+
+
+async def test_who_joins_hears_after_his_first_state_what_the_others_were_told_meanwhile(where: str) -> None:
+    async with client(where) as first, client(where) as second:
+        await first.subscribe(STATE)
+        assert await first.number() == 0
+        held = Board.held = asyncio.Event()
+        await second.subscribe(STATE)
+        await until(lambda: Board.reads == 2)
+        await Board.change()
+        assert await first.number() == 1
+        held.set()
+        assert [await second.number() for _ in range(2)] == [0, 1]
+        await Board.change()
+        assert [await each.number() for each in (first, second)] == [2, 2]
+
+
+async def test_who_joined_is_served_on_when_the_others_leave_while_his_first_state_is_made(where: str) -> None:
+    async with client(where) as second:
+        async with client(where) as first:
+            await first.subscribe(STATE)
+            assert await first.number() == 0
+            held = Board.held = asyncio.Event()
+            await second.subscribe(STATE)
+            await until(lambda: Board.reads == 2)
+        await until(lambda: Board.streams == 1)
+        held.set()
+        assert await second.number() == 0
+        await Board.change()
+        assert await second.number() == 1
 
 
 async def test_who_leaves_while_a_run_begins_leaves_nothing(where: str) -> None:
