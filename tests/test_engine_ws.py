@@ -20,9 +20,11 @@ PROTOCOL = Subprotocol("graphql-transport-ws")
 LIMITS = Limits(init_seconds=0.4, concurrent=5)
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving(make_engine(limits=LIMITS, allowed_origins=["https://portal.example"]).app) as where:
+@pytest.fixture(scope="module", params=["engine.frames:FrameProtocol", "websockets-sansio"], ids=["raw", "asgi"])
+def address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where it listens: by raw frames, and by ASGI's own `send`."""
+    app = make_engine(limits=LIMITS, allowed_origins=["https://portal.example"]).app
+    with serving(app, ws=request.param) as where:
         yield f"ws://{where}/graphql"
 
 
