@@ -17,6 +17,7 @@ from jobs import schedule
 from kit import clock
 from kit.generations import generations
 from kit.settings import settings
+from models.policy import Policy
 from services.uow import unit_of_work
 from tests.conftest import Answer, Api, Settle, token
 from tests.processes import until
@@ -177,6 +178,36 @@ async def test_what_is_written_past_the_platform_is_told_when_the_database_has_t
         return bool(answer["data"] == {"stores": {"nodes": [{"name": "新名"}]}})
 
     await until(told, 5)
+
+
+async def test_an_answer_that_a_write_overtook_is_told_once(api: Api, ask: Asking) -> None:
+    """Policies are read and then renamed while the answer still waits for stores, which somebody holds locked."""
+    await put_policies({"title": "旧名"})
+    both = "{ policies { nodes { title } } stores { totalCount } }"
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        holding = connection.transaction()
+        await holding.start()
+        await connection.execute("LOCK TABLE store IN ACCESS EXCLUSIVE MODE")
+        asked = asyncio.create_task(ask(both))
+
+        async def only_stores_wait() -> bool:
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            rows = await connection.fetch(
+                "SELECT wait_event_type FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'esc reads' AND state = 'active'"
+            )
+            return [row["wait_event_type"] for row in rows] == ["Lock"]
+
+        await until(only_stores_wait)
+        async with unit_of_work() as uow:
+            await uow.execute(update(Policy).values(title="新名"))
+        await heard()
+        await holding.rollback()
+    finally:
+        await connection.close()
+    told = [(await asked)["data"]["policies"], (await ask(both))["data"]["policies"]]
+    assert told == [{"nodes": [{"title": "旧名"}]}, {"nodes": [{"title": "新名"}]}]
 
 
 async def test_days_left_end_with_the_day_in_shanghai(api: Api, ask: Asking) -> None:
