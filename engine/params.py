@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from engine.errors import RequestError, bad_request
+from engine.errors import RequestError, bad_request, operation_error
+from kit.errors import ApiError, ErrorCode
 
 MAX_QUERY_FIELDS = 20
 MAX_ITEMS = 1_000
@@ -35,7 +36,7 @@ def from_json(body: bytes) -> Params:
 
 
 def from_object(asked: object, *, harmless: bool = False) -> Params:
-    """Raises RequestError 400 for anything but an object with parameters of the right types. Null means absent.
+    """Raises RequestError for anything but an object with parameters of the right types. Null means absent.
 
     `harmless`: the text that it was decoded from is too short for a long list, and escapes no character.
     """
@@ -90,12 +91,17 @@ def _check_variables(variables: Mapping[str, Any]) -> None:
     while waiting:
         name, holder = waiting.pop()
         if isinstance(holder, list) and len(holder) > MAX_ITEMS:
-            raise bad_request(f"{name}: at most {MAX_ITEMS} items in a list ({name}：列表最多 {MAX_ITEMS} 项)")
+            raise _too_long(name, len(holder))
         for key, value in holder.items() if isinstance(holder, Mapping) else ((name, each) for each in holder):
             if "\0" in key or (isinstance(value, str) and "\0" in value):
                 raise _nul()
             if isinstance(value, dict | list):
                 waiting.append((key, value))
+
+
+def _too_long(name: str, items: int) -> RequestError:
+    message = f"{name}: at most {MAX_ITEMS} items in a list ({name}：列表最多 {MAX_ITEMS} 项)"
+    return operation_error(ApiError(ErrorCode.COST_EXCEEDED, message, limit="items", max=MAX_ITEMS, value=items))
 
 
 def _nul() -> RequestError:
