@@ -60,7 +60,7 @@ class Database:
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
         )
-        self._reads = ReadPool(partial(_connect, settings.database_url), settings.read_pool_size)
+        self._reads = ReadPool(partial(connect, settings.database_url), settings.read_pool_size)
         await self._reads.open()
 
     async def close(self) -> None:
@@ -79,7 +79,8 @@ def engine_url(url: str) -> str:
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
 
 
-async def _connect(url: str) -> Connection:
+async def connect(url: str) -> Connection:
+    """A connection for reads that stand alone: read-only, and no statement may take long."""
     connection = await asyncpg.connect(
         url,
         server_settings={

@@ -8,6 +8,15 @@ import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
+BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""The connection is of no use any more, also where asyncpg has yet to see its end: the server spoke its last word."""
+
 
 class ReadPool:
     """Up to `size` connections, opened as they are needed, the one used last first. Who waits is served in turn.
@@ -38,7 +47,7 @@ class ReadPool:
             connection = self._take() or await self._connect()
             try:
                 return await self._on(connection, text, arguments)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except (asyncpg.InterfaceError, *BROKEN):
                 if not connection.is_closed():
                     raise
             return await self._on(await self._connect(), text, arguments)
@@ -53,7 +62,9 @@ class ReadPool:
     async def _on(self, connection: Connection, text: str, arguments: Sequence[Any]) -> Sequence[asyncpg.Record]:
         try:
             rows: Sequence[asyncpg.Record] = await connection.fetch(text, *arguments)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, BROKEN):
+                connection.terminate()
             if not connection.is_closed():
                 self._idle.insert(0, connection)  # it may be busy for a while: a cancelled query ends at the server
             raise

@@ -23,7 +23,7 @@ class Memo(Generic[Made]):
 
     def __init__(self, entries: int = ENTRIES) -> None:
         self._entries = entries
-        self._gates: dict[Hashable, tuple[str, ...]] = {}
+        self._gates: OrderedDict[Hashable, tuple[str, ...]] = OrderedDict()
         self._kept: OrderedDict[Hashable, tuple[Made, dict[str, str]]] = OrderedDict()
 
     def get(self, viewer: Viewer, shape: Hashable, make: Callable[[], Made]) -> Made:
@@ -33,6 +33,7 @@ class Memo(Generic[Made]):
             key = (shape, *[scope_of(table, viewer) for table in gates])
             kept = self._kept.get(key)
             if kept is not None:
+                self._gates.move_to_end(shape)
                 self._kept.move_to_end(key)
                 if running := footprint.current.get():
                     running.scopes.update(kept[1])
@@ -43,10 +44,10 @@ class Memo(Generic[Made]):
         return made
 
     def _keep(self, shape: Hashable, made: Made, scopes: dict[str, str]) -> None:
-        if len(self._gates) >= self._entries:
-            self._gates.clear()
         self._gates[shape] = tuple(scopes)
         self._kept[(shape, *scopes.values())] = (made, scopes)
+        if len(self._gates) > self._entries:
+            self._gates.popitem(last=False)
         if len(self._kept) > self._entries:
             self._kept.popitem(last=False)
 
