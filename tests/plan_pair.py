@@ -58,6 +58,7 @@ class Pair:
     ) -> Answer:
         """`planned`: whether the plan must have answered, or must have given up; None: it may do either."""
         before = RUNS_PLAN._value.get()
+        world.asked.clear()
         plan = await ask(self.plans, text, variables or {}, viewer)
         self.asked = world.asked.copy()
         by_plan = RUNS_PLAN._value.get() > before

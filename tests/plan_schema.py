@@ -302,6 +302,10 @@ class Query:
     def promised(self) -> list[Thing]:
         return [_later(row) for row in world.rows.values()]  # type: ignore[misc]
 
+    @resolver(access="signed_in", source=THINGS, key=lambda given: given["id"])
+    async def hidden(self, info: strawberry.Info, id: int = 1) -> Thing | None:  # noqa: A002
+        return await _one(THINGS, info, id, {})  # type: ignore[no-any-return]
+
     @resolver(access="signed_in")
     def for_some(self) -> str | None:
         return "some"

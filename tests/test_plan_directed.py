@@ -212,10 +212,10 @@ async def test_a_rule_for_owners_reads_the_owners_column_and_nothing_for_others(
 
 
 async def test_a_root_field_behind_a_rule_is_null_for_others(pair: Pair) -> None:
-    for viewer, value in ((ANONYMOUS, None), (USER, "some"), (ANONYMOUS, None)):
-        assert await pair.same("{ forSome __typename }", viewer=viewer) == {
-            "data": {"forSome": value, "__typename": "Query"}
-        }
+    for viewer, value, hidden in ((ANONYMOUS, None, None), (USER, "some", {"id": 1}), (ANONYMOUS, None, None)):
+        answer = await pair.same("{ forSome hidden { id } __typename }", viewer=viewer)
+        assert answer == {"data": {"forSome": value, "hidden": hidden, "__typename": "Query"}}
+        assert len(pair.asked) == (viewer is USER)
 
 
 async def test_other_rules_make_another_plan(pair: Pair) -> None:
