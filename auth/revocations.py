@@ -91,9 +91,12 @@ class Revocations:
 
     def _restore(self, id_: UUID) -> None:
         self._ended.pop(id_, None)
+        if not self._complete:
+            self._reset()  # what is being read may be older than this
 
     def _reset(self) -> None:
         self._complete = False
+        self._ended.clear()
         if self._loading is not None:
             self._loading.cancel()
         self._loading = asyncio.create_task(self._load(), name="revocations") if self._source.connected else None

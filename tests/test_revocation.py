@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from auth import tokens
-from auth.revocations import KEPT, REASON, Revocations
+from auth.revocations import KEPT, REASON, Revocations, revocations
 from auth.viewer import Level, Viewer
 from kit import clock, db
 from kit.db import database as pools
@@ -179,19 +179,35 @@ async def test_what_ended_while_the_line_was_down_is_closed_when_it_is_back(api:
         assert (socket.connection.close_code, socket.connection.close_reason) == (4403, REASON)
 
 
+async def is_complete() -> bool:
+    return revocations._complete
+
+
+async def test_what_was_restored_while_the_line_was_down_is_not_held_against_it(api: Api) -> None:
+    session = await sign_in(api)
+    await enable(enabled=False)
+    await until_out(api, session)
+    await feed.close()
+    await enable(enabled=True)
+    assert await may_ask(api, session.access)
+    await feed.open(settings.database_url)
+    await until(is_complete)
+    assert await may_ask(api, session.access)
+
+
 async def test_a_process_that_starts_learns_who_is_out(api: Api) -> None:
     session = await sign_in(api)
     await ask(api, session.access, SIGN_OUT)
     viewer, own = tokens.read(session.access), Feed()
-    revocations = Revocations(own)
+    fresh = Revocations(own)
 
     async def is_known() -> bool:
-        return viewer.session_id in revocations._ended
+        return viewer.session_id in fresh._ended
 
     await own.open(settings.database_url)
     try:
         with pytest.raises(Unauthenticated):
-            await revocations.check(viewer)
+            await fresh.check(viewer)
         await until(is_known)
     finally:
         await own.close()
@@ -205,16 +221,16 @@ async def test_a_session_that_never_was_is_refused_while_the_line_is_down(databa
 
 
 async def test_who_watches_a_session_that_has_ended_hears_of_it_soon_and_no_more_after_he_stopped() -> None:
-    revocations, heard = Revocations(Feed()), list[str]()
+    fresh, heard = Revocations(Feed()), list[str]()
     viewer = Viewer(UUID(int=1), session_id=UUID(int=2))
-    stop = revocations.watch(viewer, heard.append)
-    revocations._end(UUID(int=2))
+    stop = fresh.watch(viewer, heard.append)
+    fresh._end(UUID(int=2))
     assert heard == [REASON]
     stop()
-    revocations._end(UUID(int=2))
-    revocations.watch(viewer, heard.append)()
-    assert (heard, revocations._watchers) == ([REASON], {})
-    revocations.watch(viewer, heard.append)
+    fresh._end(UUID(int=2))
+    fresh.watch(viewer, heard.append)()
+    assert (heard, fresh._watchers) == ([REASON], {})
+    fresh.watch(viewer, heard.append)
     await asyncio.sleep(0)
     assert heard == [REASON, REASON]
 
@@ -223,8 +239,8 @@ def test_what_ended_is_remembered_for_longer_than_a_token_lives_and_then_forgott
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert KEPT > tokens.LIFETIME
-    revocations, now = Revocations(Feed()), clock.real()
+    fresh, now = Revocations(Feed()), clock.real()
     for passed in (timedelta(), KEPT, KEPT + timedelta(seconds=1)):
         monkeypatch.setattr(clock, "real", lambda passed=passed: now + passed)
-        revocations._end(uuid7())
-    assert len(revocations._ended) == 2
+        fresh._end(uuid7())
+    assert len(fresh._ended) == 2
