@@ -13,18 +13,18 @@ from typing import NamedTuple
 
 from auth.access import Decision, decide
 from auth.viewer import Viewer
-from auth.visibility import GATES
+from auth.visibility import GATES, PERSONAL
 from engine.lru import Lru
 from kit import clock, metrics
 from kit.footprint import Footprint
 from kit.generations import Generations
 
 CAPACITY_BYTES = 64 * 1024 * 1024
-TEXT_BYTES = 1_000
-ANSWER_BYTES = 1_000
+TEXT_BYTES = 700
+ANSWER_BYTES = 300
+"""What is kept of a text and of an answer beside their own bytes, as measured."""
 VARIES_PER_TEXT = 8
 STANDINGS_PER_VARY = 64
-ONE_VIEWER = "viewer:"
 
 Standing = tuple[Decision | str, ...]
 Scope = Callable[[Viewer], str]
@@ -123,7 +123,7 @@ class ResponseCache:
         if footprint.private or not footprint.tables <= self._generations.watched:
             return False
         for gate, scope in footprint.scopes.items():
-            if scope.startswith(ONE_VIEWER) or gate not in SCOPES or scope != SCOPES[gate](viewer):
+            if scope.startswith(PERSONAL) or gate not in SCOPES or scope != SCOPES[gate](viewer):
                 return False
         return all(decide(rule, viewer) is not Decision.OWN for rule in rules)
 
