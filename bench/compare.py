@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -22,6 +22,7 @@ CHECKED = 20
 REPEATED = 16
 MANY = 10**9
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -131,9 +132,10 @@ def _requests_for(name: str, requests: Sequence[Request]) -> Sequence[Request]:
     return requests[:REPEATED] if name == contenders.CACHED.name else requests
 
 
-def rotated(servers: list[Server], turn: int) -> list[Server]:
-    shift = turn % len(servers)
-    turned = servers[shift:] + servers[:shift]
+def rotated(all_: Sequence[T], turn: int) -> list[T]:
+    """Another order each turn."""
+    shift = turn % len(all_)
+    turned = [*all_[shift:], *all_[:shift]]
     return turned if turn % 2 == 0 else turned[::-1]
 
 

@@ -14,7 +14,7 @@ from graphql import parse, validate
 
 from bench import ballots, limit, serving, sockets, strawberry_plain, tables, voting, workloads, wrk
 from bench.arena import Window
-from bench.compare import Comparison, canonical, middle
+from bench.compare import Comparison, canonical, middle, rotated
 from bench.contenders import CACHED, LIMIT, MERCURIUS, OURS
 from bench.fanout import Fanout
 from bench.growth import Grown
@@ -185,14 +185,14 @@ def test_followers_are_judged_where_they_are_most() -> None:
     )
 
 
-def test_growth_is_told_in_times_of_the_first_size() -> None:
-    told = [Grown("W1", factor, window(100, p50_ms=ms)) for factor, ms in ((1, 2.0), (10, 2.4), (100, 3.0))]
+def test_what_takes_too_long_when_there_is_more_is_bold() -> None:
+    told = [Grown("W1", factor, window(100, p50_ms=2.0 * times), times) for factor, times in ((1, 1.0), (100, 1.5))]
     lines = tables.grown(told).splitlines()[2:]
-    assert [line.split(" | ")[1:4] for line in lines] == [
-        ["× 1", "2.00", "1.00"],
-        ["× 10", "2.40", "1.20"],
-        ["× 100", "3.00", "**1.50**"],
-    ]
+    assert [line.split(" | ")[1:4] for line in lines] == [["× 1", "2.00", "1.00"], ["× 100", "3.00", "**1.50**"]]
+
+
+def test_who_comes_first_changes_from_turn_to_turn() -> None:
+    assert [rotated("abc", turn) for turn in range(3)] == [["a", "b", "c"], ["a", "c", "b"], ["c", "a", "b"]]
 
 
 def test_a_request_carries_its_token_and_its_name() -> None:
