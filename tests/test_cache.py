@@ -135,6 +135,7 @@ async def changed(tables: set[str], since: int) -> None:
 
 
 async def test_every_table_tells_when_it_changes_or_is_known_not_to(kept: Kept) -> None:
+    """A new table is watched by its migration (`migrations.watch`), or named above with the reason why it is not."""
     tables = {str(table.name) for table in SQLModel.metadata.sorted_tables}
     assert generations.watched - {"search"} == tables - UNWATCHED.keys()
 
