@@ -176,8 +176,8 @@ def _searches(waits: Waits) -> str:
 
 
 _SEARCHES = """\
-Here the server, its worker, PostgreSQL, Redis and the load share all cores. CPU is for each request; KB is the body of
-an answer.
+Here the server, its worker, PostgreSQL, Redis and the load share all cores. No question is asked twice. CPU is for each
+request; KB is the body of an answer.
 """
 
 

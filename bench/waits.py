@@ -16,7 +16,6 @@ from bench.stage import Command, Stage
 
 IMPORT_SECONDS, DEMO_SECONDS = 90.0, 120.0
 CONNECTIONS = (1, 16)
-MOST_REQUESTS = 50_000
 WARM_UP_REQUESTS = 100
 SETTLE_SECONDS = 3.0
 
@@ -62,9 +61,11 @@ async def measure(home: Path, data: Path | None, load_seconds: float, say: Say) 
             await connection.execute("ANALYZE")  # as autovacuum does within minutes
             requests = await workloads.searches(connection)
         say("Searching …")
-        await load.run(stage.port, requests, connections=1, seconds=load_seconds, most=WARM_UP_REQUESTS)
-        for connections in CONNECTIONS:
-            waits.searches.append(await _measure_load(stage, server, requests, connections, load_seconds))
+        warm_up, fresh = requests[:WARM_UP_REQUESTS], requests[WARM_UP_REQUESTS:]
+        await load.run(stage.port, warm_up, connections=1, seconds=load_seconds, most=len(warm_up))
+        for place, connections in enumerate(CONNECTIONS):
+            unasked = fresh[place :: len(CONNECTIONS)]  # no answer comes from the cache
+            waits.searches.append(await _measure_load(stage, server, unasked, connections, load_seconds))
         await asyncio.sleep(SETTLE_SECONDS)
         waits.memory_mib = {part: proc.memory_mib(pids) for part, pids in stage.processes(server).items()}
     return waits
@@ -86,7 +87,7 @@ async def _measure_load(
     ours = {os.getpid(), *(pid for pids in parts.values() for pid in pids)}
     busy, own = proc.busy_seconds(), proc.cpu_seconds(ours)
     before = {part: proc.cpu_seconds(pids) for part, pids in parts.items()}
-    outcome = await load.run(stage.port, requests, connections=connections, seconds=seconds, most=MOST_REQUESTS)
+    outcome = await load.run(stage.port, requests, connections=connections, seconds=seconds, most=len(requests))
     milliseconds = {
         part: (proc.cpu_seconds(pids) - before[part]) * 1000 / outcome.requests for part, pids in parts.items()
     }
