@@ -63,9 +63,8 @@ class LinesHandler(logging.StreamHandler[TextIO]):
             lines.append(self._waiting.popleft())
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            time = clock.real().isoformat(timespec="milliseconds")
-            told = {"event": "lines dropped", "count": dropped, "logger": __name__, "level": "warning", "time": time}
-            lines.append(self._line("warning", told))
+            told = {"event": "lines dropped", "count": dropped, "logger": __name__, "level": "warning"}
+            lines.append(self._line("warning", told | {"time": clock.real()}))
         if lines:
             with suppress(OSError, ValueError):  # whoever read them is gone
                 self.stream.write("".join(lines))

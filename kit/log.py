@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -109,13 +110,13 @@ def operation(
             "kind": kind,
             "seconds": seconds,
             "codes": list(codes),
-            "viewer_id": viewer_id if viewer_id is None else str(viewer_id),
+            "viewer_id": viewer_id,
             "request_id": request_id if _harmless(request_id) else masked(request_id),
             "transport": transport,
             "event": "operation",
             "logger": "app",
             "level": "info",
-            "time": clock.real().isoformat(timespec="milliseconds"),
+            "time": clock.real(),
         }
     )
 
@@ -141,7 +142,7 @@ def add_request(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 
 def add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    event["time"] = clock.real().isoformat(timespec="milliseconds")
+    event["time"] = clock.real().isoformat()
     return event
 
 
@@ -166,13 +167,21 @@ def masked(value: Any, key: str = "") -> Any:
 
 
 def _renderer(settings: Settings) -> Processor:
-    if settings.development and settings.log_format == "console":
-        return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="time")
-    return structlog.processors.JSONRenderer(serializer=_json)
+    if not (settings.development and settings.log_format == "console"):
+        return _json
+    console = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="time")
+    return lambda logger, method, event: console(logger, method, {key: _text(each) for key, each in event.items()})
 
 
-def _json(event: EventDict, **_options: Any) -> str:
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
-_output = LinesHandler(sys.stdout, structlog.processors.JSONRenderer(serializer=_json))
+def _text(value: Any) -> Any:
+    """Times and ids as JSON has them."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+_output = LinesHandler(sys.stdout, _json)
