@@ -1,8 +1,19 @@
 """Which of the platform's two languages a caller reads."""
 
+from functools import lru_cache
+
+REMEMBERED = 256
+
 
 def prefers_english(accept_language: str) -> bool:
-    """By the order and weights of RFC 9110 §12.5.4, reduced to the two languages that there are; else Chinese."""
+    """By the order and weights of RFC 9110 §12.5.4, reduced to the two languages that there are; else Chinese.
+
+    Browsers send the same few headers again and again: what short ones mean is remembered.
+    """
+    return _remembered(accept_language) if len(accept_language) <= REMEMBERED else _read(accept_language)
+
+
+def _read(accept_language: str) -> bool:
     weights = {"zh": 0.0, "en": 0.0}
     for part in accept_language.split(","):
         tag, _, parameter = part.strip().partition(";")
@@ -15,3 +26,6 @@ def prefers_english(accept_language: str) -> bool:
             weight = 0.0
         weights[language] = max(weights[language], weight)
     return weights["en"] > weights["zh"]
+
+
+_remembered = lru_cache(REMEMBERED)(_read)
