@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Uuid, bindparam, insert, select, update
+from sqlalchemy import Uuid, bindparam, func, insert, select, update
 
 from bench.voting import BALLOT, BALLOT_KIND, CANDIDATE_KIND, CLAIM, ROUND, ROUND_KIND, TALLY, topic
 from kit import clock
@@ -25,7 +25,8 @@ from resolvers.context import Info, write
 from schema.acts import mutation, subscription
 from schema.base import ID
 
-_ROUND = prepare(select(ROUND).where(ROUND.c.id == late("key", Uuid)))
+_FINALISTS = select(func.array_agg(TALLY.c.candidate_id)).where(TALLY.c.round_id == ROUND.c.id).scalar_subquery()
+_ROUND = prepare(select(ROUND, _FINALISTS.label("finalists")).where(ROUND.c.id == late("key", Uuid)))
 _TALLY = prepare(select(TALLY).where(TALLY.c.round_id == late("key", Uuid)).order_by(TALLY.c.votes.desc()))
 _CLAIMED = insert(CLAIM).values({column.name: bindparam(column.name) for column in CLAIM.c}).cte("claimed")
 _CAST = insert(BALLOT).values({column.name: bindparam(column.name) for column in BALLOT.c}).add_cte(_CLAIMED)
@@ -94,7 +95,7 @@ async def ballot_cast(info: Info, round_id: str, choices: Sequence[str]) -> Any:
     chosen = [key for each in choices if (key := key_of(each, CANDIDATE_KIND))]
     if len(set(chosen)) != len(choices) or not 1 <= len(chosen) <= round_["max_choices"]:
         raise Refused(Refusal.INVALID_VALUE, ["choices"], zh="choices", en="choices")
-    if missing := set(chosen) - {row["candidate_id"] for row in await fetch(_TALLY, key=round_["id"])}:
+    if missing := set(chosen).difference(round_["finalists"]):
         raise Refused(Refusal.NOT_FOUND, ["choices"], ids=sorted(each.hex for each in missing))
     ballot_id = uuid7()
     receipt = hashlib.sha256(b"".join((ballot_id.bytes, *(each.bytes for each in chosen)))).hexdigest()
