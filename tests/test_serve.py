@@ -1,6 +1,7 @@
 """The command line as an operator uses it: real processes, free ports, signals (`docs/operations.md`)."""
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -134,6 +135,8 @@ async def test_two_server_processes_share_one_clock_one_bus_and_production_manne
             hidden = (await client.post(f"{url}/graphql", json={"query": "{ __schema { queryType { name } } }"})).json()
         assert hidden["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
+        assert await by_hash(url, "{ __typename now }") == [("Query", "2026-11-01T02:0")] * 12
+
         queue = "subscription { reviewQueueChanged { size } }"
         opened = []
         while len(Counter(acceptors(server, platform.port))) < 2:
@@ -152,6 +155,16 @@ async def test_two_server_processes_share_one_clock_one_bus_and_production_manne
         await streams.aclose()
         await server.kill()
         await all_end(pids)
+
+
+async def by_hash(url: str, text: str) -> list[tuple[str, str]]:
+    """Twelve answers, each over a connection of its own, to a document that one process was told once."""
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(text.encode()).hexdigest()}}
+    answers = []
+    for body in ({"query": text, "extensions": extensions}, *[{"extensions": extensions}] * 12):
+        async with httpx.AsyncClient() as client:
+            answers.append((await client.post(f"{url}/graphql", json=body)).json()["data"])
+    return [(answer["__typename"], answer["now"][:15]) for answer in answers[1:]]
 
 
 def acceptors(server: Running, port: int) -> list[int]:
