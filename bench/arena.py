@@ -126,11 +126,11 @@ class Arena:
     @asynccontextmanager
     async def serving(self, contender: Contender, database_url: str | None = None) -> AsyncIterator[Server]:
         """A contender on the core for servers, ready to answer."""
-        port = _free_port()
+        port = free_port()
         own = {"DATABASE_URL": database_url or self.database_url, "PORT": str(port), **contender.environment}
         command = (sys.executable, "-c", _PINNED, str(SERVER_CORE), *contender.command)
         async with self.running(contender.name, command, own, contender.folder) as process:
-            if not await _opened(process, port):
+            if not await opened(process, port):
                 raise BenchError(f"{contender.name} did not start, see its log:\n{self._end_of_log(contender.name)}")
             yield Server(contender, port, process.pid)
 
@@ -190,14 +190,16 @@ async def ask(server: Server, request: Request) -> bytes:
     return body
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-async def _opened(process: asyncio.subprocess.Process, port: int) -> bool:
+async def opened(process: asyncio.subprocess.Process, port: int) -> bool:
+    """Waits until somebody listens on the port; false where the process ends first, or takes too long."""
     deadline = time.perf_counter() + READY_SECONDS
     while process.returncode is None and time.perf_counter() < deadline:
         try:

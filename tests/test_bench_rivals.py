@@ -1,5 +1,6 @@
 """What is compared does the same work: equal answers from all, votes by the contract's names, figures judged right."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -12,8 +13,8 @@ import orjson
 import pytest
 from graphql import parse, validate
 
-from bench import ballots, limit, serving, sockets, strawberry_plain, tables, voting, workloads, wrk
-from bench.arena import Window
+from bench import arena, ballots, contenders, limit, serving, sockets, strawberry_plain, tables, voting, workloads, wrk
+from bench.arena import Server, Window, free_port, opened
 from bench.compare import Comparison, canonical, middle, rotated
 from bench.contenders import CACHED, LIMIT, MERCURIUS, OURS
 from bench.fanout import Fanout
@@ -21,10 +22,10 @@ from bench.growth import Grown
 from bench.load import Outcome, Request, request
 from bench.serving import pooled
 from engine import Engine
-from kit.db import database
+from kit.db import database as pools
 from kit.ids import global_id
 from services.demo import load_city, load_demo_accounts
-from tests.conftest import Api
+from tests.conftest import Api, token
 from tests.test_bench import GOOD, answering
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="measures on Linux only")
@@ -51,7 +52,7 @@ async def rivals() -> AsyncIterator[list[httpx.AsyncClient]]:
 async def test_ours_and_the_rivals_in_python_answer_the_same(
     api: Api, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with database.writes.begin() as connection:
+    async with pools.writes.begin() as connection:
         await load_city(connection)
     monkeypatch.setitem(os.environ, "DATABASE_URL", empty_database)
     reader = await asyncpg.connect(empty_database)
@@ -65,6 +66,39 @@ async def test_ours_and_the_rivals_in_python_answer_the_same(
                 assert orjson.loads(ours)["data"]
                 for other in others:
                     assert await ask(other, each.body) == ours, (name, each.body)
+
+
+@pytest.mark.web
+async def test_mercurius_answers_what_the_limit_answers_and_counts_a_ballot_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contenders.check()
+    monkeypatch.setitem(os.environ, "DATABASE_URL", database)
+    async with pools.writes.begin() as connection:
+        await load_demo_accounts(connection, "no password")
+        await load_city(connection)
+    reader = await asyncpg.connect(database)
+    asked = await workloads.reads(reader)
+    ((round_id, candidates),) = (await voting.open_rounds(reader, 1)).items()
+    ballot = request(ballots.CAST, token=await token("buyer"), round=round_id, choices=candidates[:2])
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *MERCURIUS.command, cwd=MERCURIUS.folder, env={**os.environ, "DATABASE_URL": database, "PORT": str(port)}
+    )
+    try:
+        assert await opened(process, port)
+        mercurius = Server(MERCURIUS, port, process.pid)
+        async with rivals() as (bare, _strawberry):
+            for name, requests in asked.items():
+                for each in requests[:5]:
+                    assert canonical(await arena.ask(mercurius, each)) == await ask(bare, each.body), (name, each.body)
+        first, second = [orjson.loads(await arena.ask(mercurius, ballot))["data"]["ballotCast"] for _ in range(2)]
+        assert (first["userErrors"], second["userErrors"]) == ([], [{"code": "ALREADY_EXISTS"}])
+        assert await reader.fetchval("SELECT count(*) FROM bench_ballot") == 1
+    finally:
+        process.terminate()
+        await process.wait()
+        await reader.close()
 
 
 @pytest.fixture
@@ -82,7 +116,7 @@ async def voting_api(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> As
     ours.main()
     application = app.Application()
     async with app.lifespan(application.starlette):
-        async with database.writes.begin() as connection:
+        async with pools.writes.begin() as connection:
             await load_demo_accounts(connection, "no password")
         transport = httpx.ASGITransport(app=application)
         async with httpx.AsyncClient(transport=transport, base_url="http://esc.test") as client:
