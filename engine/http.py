@@ -49,6 +49,8 @@ ALLOWED_HEADERS = ", ".join(
     ("authorization", "content-type", "accept-language", "last-event-id", "x-request-id", *PREFLIGHT_HEADERS)
 )
 PREFLIGHT_SECONDS = "7200"
+CANCELLED = "CANCELLED"
+"""In logs and metrics: nobody waited for the operation any more."""
 
 _STREAMS: dict[str, tuple[Transport, Respond]] = {
     EVENT_STREAM: ("sse", sse.respond),
@@ -172,9 +174,14 @@ class Http:
     async def _run(self, request: Request, operation: Operation) -> Answer:
         if operation.kind is OperationType.QUERY:
             self._watch.running(request)
-        answer = await self._pipeline.run(operation)
-        self._watch.leave(request)
-        return answer
+        try:
+            return await self._pipeline.run(operation)
+        except asyncio.CancelledError:
+            operation.codes.add(CANCELLED)
+            self._pipeline.finish(operation)
+            raise
+        finally:
+            self._watch.leave(request)
 
     async def _text(self, request: Request) -> bytes:
         """What is asked, as it was sent: the body of a POST, the query string of a GET that no foreign page caused."""

@@ -12,7 +12,7 @@ import pytest
 import strawberry
 
 from engine import Limits
-from tests.engine_harness import make_engine, resolver, serving, until
+from tests.engine_harness import Served, make_engine, resolver, serving, until
 
 QUERY, MUTATION = "{ slow }", "mutation { write }"
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -53,9 +53,14 @@ SCHEMA = strawberry.federation.Schema(query=Query, mutation=Mutation, federation
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def served() -> Served:
     Happened.events.clear()
-    with serving(make_engine(schema=SCHEMA, limits=Limits(body_seconds=0.3)).app) as address:
+    return make_engine(schema=SCHEMA, limits=Limits(body_seconds=0.3))
+
+
+@pytest.fixture
+def address(served: Served) -> Iterator[str]:
+    with serving(served.app) as address:
         yield address
 
 
@@ -70,10 +75,11 @@ def begin(address: str, query: str, accept: str = "application/json") -> socket.
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-async def test_a_query_ends_when_its_client_leaves(address: str, accept: str) -> None:
+async def test_a_query_ends_when_its_client_leaves_and_is_reported(address: str, served: Served, accept: str) -> None:
     with begin(address, QUERY, accept):
         await until(lambda: Happened.events == ["query began"])
     await until(lambda: Happened.events == ["query began", "query was cancelled"])
+    await until(lambda: [each.codes for each in served.finished] == [("CANCELLED",)])
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
