@@ -49,7 +49,7 @@ format: $(SYNCED) ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(SYNCED) $(WEB_INSTALLED) ## Measure everything, rivals included, in about 12 minutes (ARGS="--only compare --quick")
+bench: $(SYNCED) $(WEB_INSTALLED) ## Measure everything, rivals included, in about 10 minutes (ARGS="--only compare --quick")
 	$(BIN)/python -m bench $(ARGS)
 
 web: $(WEB_BUILT) ## Build the web clients

@@ -1,4 +1,4 @@
-"""Everything that is measured, in one run of at most 13 minutes: `python -m bench [--only PART,…] [--quick]`.
+"""Everything that is measured, in one run of about 10 minutes: `python -m bench [--only PART,…] [--quick]`.
 
 The result is printed and, after a whole run, written to `docs/performance.md`. Nothing is asserted: people judge the
 figures. Needs Linux and two cores.
@@ -34,7 +34,7 @@ from bench.report import Facts
 from kit import clock, local
 from kit.settings import ROOT
 
-BUDGET_SECONDS = 780.0
+BUDGET_SECONDS = 900.0
 LOAD_SECONDS = 5.0
 CUTS, SEED = 3, 1
 QUICK = Pace(warm_up=1, window=1, rounds=1)
@@ -84,7 +84,7 @@ def _arena(kept: Path | None) -> Iterator[Arena]:
 
 
 async def _measure_in(arena: Arena, asked: argparse.Namespace, facts: Facts) -> None:
-    pace = QUICK if asked.quick else Pace()
+    pace = QUICK if asked.quick else Pace(rounds=asked.rounds)
     client = Client(arena.home, by_wrk=wrk.install())
     facts.client = client.name
     async with asyncio.timeout(BUDGET_SECONDS):
@@ -139,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--contenders", type=_names(everybody), default=everybody, help=f"in the comparison: {', '.join(everybody)}"
     )
+    parser.add_argument("--rounds", type=int, default=Pace.rounds, help="rounds of windows; more even out more")
     parser.add_argument("--serve", choices=everybody, help="only serve this contender, for a profiler")
     parser.add_argument("--home", type=Path, help="keep the loaded city in this folder, for the next run")
     parser.add_argument("--data", type=Path, default=search.DATA, help="reference data, with policies/ and qa/")
