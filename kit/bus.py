@@ -1,7 +1,8 @@
 """Events to sockets: Redis carries them between processes, a local fan-out hands them to each listener.
 
-One Redis connection a process, however many sockets. Topics here carry *state*: an event says "look again", so a slow
-listener keeps only the latest, and after a lost connection every listener looks again.
+One Redis connection a process, however many sockets. Topics carry no data, they say "look again": at a state, or for
+rows behind the last one that was told. So wake-ups need not pile up, and after a lost connection every listener looks
+again and has missed nothing.
 """
 
 import asyncio

@@ -54,6 +54,7 @@ class Kept(FrameProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.close_timeout = 0.5
         self.made.append(self)
 
 
@@ -75,7 +76,7 @@ def many_files() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def stuck(where: str) -> AsyncIterator[Client]:
+async def stuck(where: str, token: str | None = None) -> AsyncIterator[Client]:
     """A client that reads only when asked, with hardly a buffer of its own."""
     host, port = where.split(":")
     plain = sockets.socket()
@@ -85,7 +86,7 @@ async def stuck(where: str) -> AsyncIterator[Client]:
     options: dict[str, Any] = {"compression": None, "max_size": None, "max_queue": 1, "ping_interval": None}
     async with connect(f"ws://{where}/graphql", sock=plain, subprotocols=[PROTOCOL], **options) as connection:
         opened = Client(connection)
-        await opened.say(type="connection_init")
+        await opened.say(type="connection_init", payload={"authorization": f"Bearer {token}"} if token else {})
         assert await opened.message() == {"type": "connection_ack"}
         yield opened
 
@@ -143,6 +144,20 @@ async def test_who_stops_reading_a_state_costs_nobody_anything_and_has_the_lates
         assert len(seen) < 300
         await Board.change()
         assert [await each.number() for each in (slow, fast)] == [301, 301]
+
+
+async def test_who_does_not_read_is_cut_off_soon_after_his_token_ended(live: Served) -> None:
+    Kept.made.clear()
+    async with served(live.app, Kept) as where, client(where) as fast, stuck(where, "brief1") as slow:
+        for each in (fast, slow):
+            await each.subscribe(BIG_STATES, pad=LARGE)
+        assert await fast.number() == 0
+        for number in range(1, 101):
+            await Board.change()
+            assert await fast.number() == number
+        await until(lambda: sorted(each.disconnected for each in Kept.made) == [False, True])
+        await Board.change()
+        assert await fast.number() == 101
 
 
 @pytest.mark.parametrize("ws", [RAW, ASGI])
