@@ -59,7 +59,7 @@ _STREAMS: dict[str, tuple[Transport, Respond]] = {
 
 
 class Http:
-    """Serves one request at a time per call; holds nothing between them."""
+    """Serves one request per call. Between calls it only remembers which of them are still waiting for something."""
 
     def __init__(
         self,
