@@ -35,7 +35,7 @@ import os
 from kit.ids import uuid7_hex
 uuid7_hex()
 child = os.fork()
-print(*(uuid7_hex()[12:] for _ in range(100)), sep="\\n", flush=True)
+os.write(1, "".join(f"{uuid7_hex()[12:]} " for _ in range(100)).encode())
 if child:
     os.waitpid(child, 0)
 """
