@@ -45,6 +45,8 @@ def measure(asked: argparse.Namespace) -> Facts:
     """The parts that are asked for, one after the other."""
     facts = Facts(clock.real(), proc.machine())
     compared = set(asked.only) - {"waits"}
+    if not proc.tells():
+        raise BenchError("this system does not tell what threads cost (/proc/self/schedstat)")
     if compared:
         contenders.check()
     began = time.perf_counter()

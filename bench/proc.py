@@ -29,6 +29,11 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def tells() -> bool:
+    """Whether this kernel counts the time of each thread."""
+    return (PROC / "self" / "schedstat").exists()
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time of all threads of processes, to the nanosecond; those that have ended count nothing."""
     return sum(_thread_nanoseconds(PROC / str(pid) / "task") for pid in pids) / 1e9
