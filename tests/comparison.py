@@ -290,7 +290,7 @@ def examine(count: int, number: int, *, shrink: bool = False) -> Tally:
         def one(example: Example) -> None:
             logs.clear()
             found = runner.run(twins.differences(example))
-            assert not found, f"{example.text}\n" + "\n".join(found)
+            assert not found, "\n".join([example.text, *found, *(repr(entry.get("exc_info")) for entry in logs)])
 
         runner.get_loop().set_exception_handler(lambda _loop, _context: None)  # a loader's batch that nobody awaits
         gc.collect()

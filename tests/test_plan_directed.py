@@ -65,6 +65,16 @@ async def test_conditions_hold_for_their_own_run_only(pair: Pair) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "part", ["... @include(if: $a) { name }", "...F @include(if: $a)", "... on Thing { ...F @include(if: $a) }"]
+)
+async def test_conditions_of_fragments_hold_for_their_own_run_only(pair: Pair, part: str) -> None:
+    fragment = "fragment F on Thing { name }" if "F" in part else ""
+    text = f"query ($a: Boolean!) {{ thing {{ id {part} }} }} {fragment}"
+    for chosen in (True, False, True):
+        assert ("name" in (await pair.same(text, {"a": chosen}))["data"]["thing"]) is chosen
+
+
 async def test_a_condition_that_is_null_is_an_error_and_stays_one(pair: Pair) -> None:
     text = "query ($a: Boolean = true) { word @include(if: $a) }"
     world.value = "x"
