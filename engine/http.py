@@ -100,7 +100,7 @@ class Http:
             log.request_id.reset(bound)
 
     async def _answer(self, request: Request) -> None:
-        origin = self._origins.listed(request.headers)
+        origin = self._origins.listed(request.headers) if b"origin" in request.headers.raw else None
         if origin is not None:
             request.reply.headers += (
                 ("access-control-allow-origin", origin),
@@ -224,5 +224,5 @@ def _check_content(headers: Fields) -> None:
         raise bad_request(f"Send {JSON} (请发送 {JSON})", 415, (("accept", JSON),))
     if charset not in ("utf-8", "utf8"):
         raise bad_request("Send UTF-8 (请使用 UTF-8)", 415)
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.raw.get(b"content-encoding", b"identity").lower() != b"identity":
         raise bad_request("Send the body uncompressed (请勿压缩请求体)", 415, (("accept-encoding", "identity"),))
