@@ -42,6 +42,11 @@ from services.uow import queue_depth
 EXPLORER = ROOT / "web" / "explorer"
 ASSETS = EXPLORER / "dist" / "assets"
 GRAPHQL = "/graphql"
+GC_THRESHOLDS = (
+    20_000,
+    20,
+    50,
+)  # an answer is some thousand dicts without cycles: looking for them at each 700 is idle
 DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -107,6 +112,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         cache=ResponseCache(generations, settings.cache_mib << 20) if settings.cache_mib else None,
     )
     clock_follower = asyncio.create_task(_follow_clock())
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.freeze()  # the schema stays: walking it in every full collection cost two fifths of a large answer's time
     try:
         yield

@@ -178,7 +178,7 @@ class Pipeline:
         variant.runs += 1
         kept: dict[str, Any] | None = {} if operation.kind is OperationType.MUTATION else None
         try:
-            body = await self._remembered(operation, variant.plan, kept)
+            body = await self._remembered(operation, variant, variant.plan, kept)
         except BaseException as error:
             if not survivable(error):
                 raise
@@ -188,9 +188,11 @@ class Pipeline:
         metrics.RUNS_PLAN.inc()
         return Answer(body)
 
-    async def _remembered(self, operation: Operation, plan: Plan, kept: dict[str, Any] | None) -> bytes:
+    async def _remembered(
+        self, operation: Operation, variant: Variant, plan: Plan, kept: dict[str, Any] | None
+    ) -> bytes:
         """What the plan answers, kept for all who would be told the same."""
-        run, cache, text = self._new_run(operation), self._cache, operation.text
+        run, cache, text = self._new_run(operation, variant), self._cache, operation.text
         if cache is None or text is None or kept is not None:
             return encode({"data": await plan.run(run, kept)})
         if plan.private or plan.own:
@@ -214,8 +216,13 @@ class Pipeline:
         selected = operation.selected
         return selected.variants.choose(operation.variables, operation.viewer, lambda: self._built(operation))
 
-    def _new_run(self, operation: Operation) -> Run:
-        return Run(operation.viewer, operation.variables, lambda: self._executor(operation))
+    def _new_run(self, operation: Operation, variant: Variant) -> Run:
+        def executor() -> Executor[Any]:
+            return reference.again(
+                variant.executor, operation.variables, self._context(operation.viewer, operation.info)
+            )
+
+        return Run(operation.viewer, operation.variables, executor)
 
     def _built(self, operation: Operation) -> Executor[Any]:
         if operation.executor is None:
@@ -284,7 +291,7 @@ class Pipeline:
         if variant is not None and variant.plan is not None:
             variant.runs += 1
             try:
-                return Answer(encode({"data": await variant.plan.run_event(self._new_run(operation), event)}))
+                return Answer(encode({"data": await variant.plan.run_event(self._new_run(operation, variant), event)}))
             except BaseException as error:
                 if not survivable(error):
                     raise

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from copy import copy
 from typing import Any, TypeGuard, cast
 
 from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, GraphQLSchema
@@ -12,6 +13,7 @@ from graphql.execution import (
     execute_root_selection_set,
     execute_subscription_event,
 )
+from graphql.execution.values import VariableValues
 from graphql.language import DocumentNode
 from strawberry.execution import optimized_is_awaitable
 
@@ -52,6 +54,14 @@ class Reference:
         if isinstance(built, list):
             raise RequestError(document_errors(ErrorCode.BAD_USER_INPUT, built), 400, json_status=200)
         return built
+
+
+def again(executor: Executor[Any], variables: Mapping[str, Any], context: Any) -> Executor[Any]:
+    """An executor of the same operation for other (coerced) variables, good for making infos: nothing is built anew."""
+    other = copy(executor)
+    other.variable_values = VariableValues({}, dict(variables))
+    other.context_value = context
+    return other
 
 
 async def execute(executor: Executor[Any]) -> ExecutionResult:

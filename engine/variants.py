@@ -1,6 +1,7 @@
 """The plans of one operation: one for each set of conditions and each way in which its rules decide."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +30,14 @@ PATIENCE = 20
 
 @dataclass(slots=True)
 class Variant:
-    """A plan and how it fares; without one the compiler did not know the operation for these viewers."""
+    """A plan and how it fares; without one the compiler did not know the operation for these viewers.
+
+    `executor` is the one that it was compiled with: those of its runs are copies.
+    """
 
     plan: Plan | None
     decisions: Mapping[str, Decision]
+    executor: Executor[Any]
     runs: int = 0
     failures: int = 0
 
@@ -65,13 +70,13 @@ class Variants:
             return None
         self._count += 1
         metrics.PLANS_COMPILED.inc()
-        executor = make_executor()
+        executor = copy(make_executor())
         try:
             plan = compile_plan(executor, viewer)
         except Unknown as unknown:
-            variants.append(Variant(None, unknown.decisions))
+            variants.append(Variant(None, unknown.decisions, executor))
             return None
-        variants.append(Variant(plan, plan.decisions))
+        variants.append(Variant(plan, plan.decisions, executor))
         return variants[-1]
 
 
