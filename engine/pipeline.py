@@ -129,7 +129,8 @@ class Pipeline:
             query = await self._persisted.text(params.query, params.extensions)
             selected = self._documents.select(query, params.operation_name)
             operation = self._checked(selected, params.variables, viewer, info, started)
-            operation.text = text
+            registers = params.query is not None and "persistedQuery" in params.extensions
+            operation.text = None if registers else text  # recalled, it would register nothing
             await self._persisted.keep(params.query, params.extensions)
         except RequestError as error:
             self._report(selected, started, codes(error.errors), viewer, info)

@@ -1,6 +1,7 @@
 """The response cache through the API: nobody is ever told more, or older, than a fresh read would tell."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -318,3 +319,15 @@ async def test_readers_of_one_process_never_see_less_than_its_writer_was_answere
     await asyncio.gather(*readers)
     assert mistakes == []
     assert int((await ask(NAMES))["data"]["stores"]["nodes"][0]["name"]) == 25
+
+
+async def test_a_request_that_registers_a_document_is_never_recalled(api: Api) -> None:
+    known = hashlib.sha256(NAMES.encode()).hexdigest()
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": known}}
+    registering = json.dumps({"query": NAMES, "extensions": extensions})
+    by_hash = json.dumps({"extensions": extensions})
+    before = counts()
+    for body in (registering, registering, by_hash, by_hash):
+        answer = await api.client.post("/graphql", content=body, headers={"content-type": "application/json"})
+        assert "errors" not in answer.json()
+    assert counts()["hit"] - before["hit"] == 1
