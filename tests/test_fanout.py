@@ -22,9 +22,11 @@ async def live(servers: Servers) -> AsyncIterator[Served]:
     """The engine with its topic of states; no stream is open when it is done with."""
     await bus.open(servers.redis)
     await asyncio.wait_for(bus.connected.wait(), 5)
-    yield make_live()
+    live = make_live()
+    yield live
     await until(lambda: Board.streams == 0)
     assert bus.listeners(BOARD) == 0
+    assert live.app._websocket.fanout.channels == {}  # type: ignore[attr-defined]
     await bus.close()
 
 
@@ -232,6 +234,8 @@ async def test_all_are_told_of_a_stream_that_breaks_and_the_next_begins_anew(whe
             assert (message["type"], message["payload"][0]["message"]) == ("error", "Enough (够了)")
         await second.subscribe(query)
         assert await second.next() == 1
+        await bus.publish(BREAKING)
+        assert (await second.message())["type"] == "error"
 
 
 @pytest.mark.parametrize(("token", "code"), [(None, "UNAUTHENTICATED"), ("user1", "ACCESS_DENIED")])

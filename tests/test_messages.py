@@ -59,9 +59,9 @@ async def test_a_shared_stream_of_messages_tells_each_from_when_he_joined(where:
         await second.say(type="ping")
         assert await second.message() == {"type": "pong"}
         await asyncio.sleep(0.1)
+        assert bus.listeners(NEWS) == 1
         await post("b")
         assert [await each.next() for each in (first, second)] == [{"text": "b"}] * 2
-        assert bus.listeners(NEWS) == 1
 
 
 async def test_sent_events_carry_their_place_and_last_event_id_goes_on_behind_it(where: str) -> None:

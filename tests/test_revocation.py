@@ -166,8 +166,13 @@ async def test_while_the_line_is_down_each_request_asks_the_database(api: Api) -
     assert not await may_ask(api, there.access)
 
 
+async def is_complete() -> bool:
+    return revocations._complete
+
+
 async def test_what_ended_while_the_line_was_down_is_closed_when_it_is_back(api: Api, where: str) -> None:
     session = await sign_in(api)
+    await until(is_complete)
     async with client(where, session.access) as socket:
         await feed.close()
         await ask(api, session.access, SIGN_OUT)
@@ -175,12 +180,10 @@ async def test_what_ended_while_the_line_was_down_is_closed_when_it_is_back(api:
         message = await socket.message()
         assert (message["type"], message["payload"][0]["message"]) == ("error", REASON)
         await feed.open(settings.database_url)
+        with pytest.raises(Unauthenticated):  # though nothing has been read yet
+            await revocations.check(tokens.read(session.access))
         await asyncio.wait_for(socket.connection.wait_closed(), 5)
         assert (socket.connection.close_code, socket.connection.close_reason) == (4403, REASON)
-
-
-async def is_complete() -> bool:
-    return revocations._complete
 
 
 async def test_what_was_restored_while_the_line_was_down_is_not_held_against_it(api: Api) -> None:
