@@ -83,7 +83,13 @@ async def stuck(where: str, token: str | None = None) -> AsyncIterator[Client]:
     plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     plain.setblocking(False)
     await asyncio.get_running_loop().sock_connect(plain, (host, int(port)))
-    options: dict[str, Any] = {"compression": None, "max_size": None, "max_queue": 1, "ping_interval": None}
+    options: dict[str, Any] = {
+        "compression": None,
+        "max_size": None,
+        "max_queue": 1,
+        "ping_interval": None,
+        "close_timeout": 1,
+    }
     async with connect(f"ws://{where}/graphql", sock=plain, subprotocols=[PROTOCOL], **options) as connection:
         opened = Client(connection)
         await opened.say(type="connection_init", payload={"authorization": f"Bearer {token}"} if token else {})
