@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from auth.access import allowed
+from auth.revocations import revocations
 from auth.tokens import authenticate
 from engine.wire import request_id
 from kit.errors import Refused, Unauthenticated
@@ -40,6 +41,7 @@ async def upload(request: Request) -> Response:
     """Keeps a file of a signed-in account, at most 50 MB; answers its id and address, 201."""
     try:
         viewer = await authenticate(request.headers.get("authorization", "").removeprefix("Bearer ").strip() or None)
+        await revocations.check(viewer)
     except Unauthenticated as error:
         return _problem(401, error.code.value, str(error), str(error))
     if not allowed("file.upload", viewer):

@@ -283,6 +283,15 @@ async def test_a_token_seen_before_ends_with_its_time_and_with_the_secret(
         tokens.read(issued)
 
 
+async def test_a_session_that_ended_uploads_nothing(api: Api) -> None:
+    access_token = (await session(api))["accessToken"]
+    headers = {"authorization": f"Bearer {access_token}"}
+    statuses = [(await api.client.post("/files?name=a.txt", content=b"text", headers=headers)).status_code]
+    assert (await as_bearer(api, access_token, SIGN_OUT))[1]["data"]["signOut"]["done"]
+    statuses.append((await api.client.post("/files?name=a.txt", content=b"text", headers=headers)).status_code)
+    assert statuses == [201, 401]
+
+
 PRODUCTION = {
     "ESC_ENV": "production",
     "ESC_SECRET_KEY": "s" * MINIMUM_SECRET_LENGTH,
