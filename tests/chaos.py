@@ -22,6 +22,8 @@ from resolvers.listings import Listed
 from resolvers.loaders import Loader
 
 KEYS = ("id", "code")
+MOMENTS = frozenset({"published_at", "submitted_at"})
+"""Sort keys that rows of pages carry in another form where nothing else reads them. Their own key they always carry."""
 KEPT = 3_000
 WORST = 3
 
@@ -85,7 +87,7 @@ class Weather:
         changed = {
             name: odd
             for name, value in row.items()
-            if name not in KEYS and (odd := self._cell(value, name, key)) is not value
+            if name not in KEYS and not name.startswith("_") and (odd := self._cell(value, name, key)) is not value
         }
         return {**row, **changed} if changed else row
 
@@ -150,16 +152,15 @@ def under(sky: Sky) -> Iterator[None]:
     pool, by_key, by_page = database.reads, Loader.load, Listed.load
 
     async def rows_by_key(self: Any, viewer: Any, keys: Any, arguments: Any, columns: frozenset[str] | None) -> Any:
-        wanted, added = _with_keys(sky, columns, self._column.name)
-        found = await by_key(self, viewer, keys, arguments, wanted)
-        return {key: _without(value, added) for key, value in found.items()} if added else found
+        if columns is None or not sky.weather.seed:
+            return await by_key(self, viewer, keys, arguments, columns)
+        added = frozenset(KEYS) - columns - {self._column.name}
+        found = await by_key(self, viewer, keys, arguments, columns | added)
+        return {key: _without(value, added) for key, value in found.items()}
 
     async def pages(self: Any, viewer: Any, keys: Any, arguments: Any, columns: frozenset[str] | None) -> Any:
-        wanted, added = _with_keys(sky, columns, None)
-        found = await by_page(self, viewer, keys, arguments, wanted)
-        for page in found.values() if added else ():
-            page.nodes = _without(page.nodes, added)
-        return found
+        wanted = columns if columns is None or not sky.weather.seed else columns | MOMENTS
+        return await by_page(self, viewer, keys, arguments, wanted)
 
     database._reads = Reads(sky, pool)  # type: ignore[assignment]
     Loader.load, Listed.load = rows_by_key, pages  # type: ignore[method-assign]
@@ -168,16 +169,6 @@ def under(sky: Sky) -> Iterator[None]:
     finally:
         database._reads = pool
         Loader.load, Listed.load = by_key, by_page  # type: ignore[method-assign]
-
-
-def _with_keys(
-    sky: Sky, columns: frozenset[str] | None, own: str | None
-) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """The columns and those by which the weather knows a row, and which of them were not asked for."""
-    if columns is None or not sky.weather.seed:
-        return columns, frozenset()
-    added = frozenset(KEYS) - columns - {own}
-    return columns | added, added
 
 
 def _without(value: Any, added: frozenset[str]) -> Any:
