@@ -22,7 +22,7 @@ def main() -> None:
 
     setattr(app, "Engine", engine)  # noqa: B010 - as production never does
     setattr(schema, "_DOMAINS", (*schema._DOMAINS, standin))  # noqa: B010, SLF001 - one domain more, here only
-    serving.serve(app.app)
+    serving.serve(app.app, http="engine.answers:AnswerProtocol", ws="engine.frames:FrameProtocol")
 
 
 if __name__ == "__main__":

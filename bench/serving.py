@@ -13,15 +13,16 @@ from starlette.applications import Starlette
 POOL = 10
 
 
-def serve(application: Any) -> None:
+def serve(application: Any, *, http: str = "httptools", ws: str = "websockets-sansio") -> None:
     """Serves until it is told to stop; the port comes from the environment."""
     uvicorn.run(
         application,
         host="127.0.0.1",
         port=int(os.environ["PORT"]),
         loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
+        http=http,
+        ws=ws,
+        ws_per_message_deflate=False,
         server_header=False,
         log_level="warning",
         access_log=False,

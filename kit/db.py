@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable
+from sqlalchemy import Executable, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from kit import footprint, metrics
 from kit.pool import Connection, ReadPool
@@ -56,11 +58,11 @@ class Database:
             engine_url(settings.database_url),
             pool_size=settings.write_pool_size,
             max_overflow=5,
-            pool_pre_ping=True,
             hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
         )
+        event.listen(self._writes.sync_engine, "checkout", _refuse_closed)
         self._reads = ReadPool(partial(connect, settings.database_url), settings.read_pool_size)
         await self._reads.open()
 
@@ -78,6 +80,16 @@ database = Database()
 def engine_url(url: str) -> str:
     """SQLAlchemy's form of a libpq address."""
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+def _refuse_closed(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Lets the pool open another connection in the place of one that the server has closed; saves asking it each time.
+
+    asyncpg notices by itself, since it reads from the socket all the time.
+    """
+    driver = record.driver_connection
+    if driver is None or driver.is_closed():
+        raise DisconnectionError("the server has closed the connection")
 
 
 async def connect(url: str) -> Connection:

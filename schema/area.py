@@ -5,7 +5,7 @@ import strawberry
 import models
 from resolvers import area as resolvers
 from resolvers.loaders import Loaders
-from schema.base import described, field, related
+from schema.base import described, field, reference, related
 
 
 @described(models.Street)
@@ -16,7 +16,7 @@ class Street:
     name: str
 
 
-@described(models.District, keys=("code",))
+@reference(models.District, Loaders.district)
 class District:
     """One of the city's 16 districts (区)."""
 
@@ -26,7 +26,7 @@ class District:
     streets: list[Street] = related(Loaders.streets, by="code", about="Its streets and towns (街镇)")
 
 
-@described(models.Department, keys=("code",))
+@reference(models.Department, Loaders.department)
 class Department:
     """A department (委办局) of the municipal government."""
 
@@ -36,7 +36,7 @@ class Department:
     name_en: str = field(partner=True)
 
 
-@described(models.Industry, keys=("code",))
+@reference(models.Industry, Loaders.industry)
 class Industry:
     """A class of the national industry classification GB/T 4754-2017 (国民经济行业)."""
 
@@ -47,7 +47,7 @@ class Industry:
     children: list["Industry"] = related(Loaders.industries_below, by="code", about="One level down (下级行业)")
 
 
-@described(models.ServiceCategory, keys=("code",))
+@reference(models.ServiceCategory, Loaders.service_category)
 class ServiceCategory:
     """A category of service products (服务分类)."""
 

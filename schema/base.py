@@ -190,6 +190,19 @@ def entity(
     return decorate
 
 
+def reference(model: type[SQLModel], loader: Loader[Any]) -> Callable[[type[T]], type[T]]:
+    """The type of reference data: a federation entity by the public code that other subgraphs know it by."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        async def resolve_reference(_cls: type, info: Info, code: str) -> Any:
+            return tagged(await getattr(info.context.load, loader.name).load(code), cls.__name__)
+
+        cls.resolve_reference = classmethod(resolve_reference)  # type: ignore[attr-defined]
+        return described(model, keys=("code",))(cls)
+
+    return decorate
+
+
 def described(model: type[Any], *, keys: tuple[str, ...] = ()) -> Callable[[type[T]], type[T]]:
     """An object type whose fields take their descriptions from the model's columns."""
 

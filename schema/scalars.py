@@ -15,11 +15,12 @@ from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
 from strawberry.types.scalar import ScalarDefinition
 
 DIGITS = 18
+KEYED = (Record, Mapping)
 
 
 def read(row: Any, name: str) -> Any:
     """A field's value: by key from a database row or a JSON object, by attribute from anything else."""
-    return row[name] if isinstance(row, Record | Mapping) else getattr(row, name)
+    return row[name] if isinstance(row, KEYED) else getattr(row, name)
 
 
 read.by_key = True  # type: ignore[attr-defined]  # a plan need not ask whether a database row is one

@@ -102,7 +102,7 @@ async def refresh_session(uow: UnitOfWork, refresh_token: str) -> SignedIn | Non
 
 
 async def end_session(uow: UnitOfWork, session_id: UUID) -> None:
-    """Signs out: the refresh token ends at once, the access token within its 15 minutes."""
+    """Signs out: the refresh token ends at once, and so do access tokens and what they hold open."""
     await uow.execute(
         update(SESSION).where(SESSION.c.id == session_id, SESSION.c.ended_at.is_(None)).values(ended_at=clock.real())
     )

@@ -240,7 +240,9 @@ class Subscription:
 async def listening(application: Any) -> AsyncIterator[str]:
     """An application whose lifespan has begun already, behind a real server of this process; its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="critical", ws="websockets-sansio"))
+    server = uvicorn.Server(
+        uvicorn.Config(application, lifespan="off", log_level="critical", ws="engine.frames:FrameProtocol")
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -34,12 +34,13 @@ from sqlalchemy import (
 from auth.viewer import Role, Viewer
 from auth.visibility import visible
 from kit import statements
-from kit.db import connect, fetch, fetch_value
+from kit.db import connect, fetch, fetch_text, fetch_value
 from kit.db import database as pools
 from kit.pool import ReadPool
 from kit.statements import late, prepare, unseen
 from models import Industry, Policy, Product, Store
 from models.policy import PolicyKind, PolicyLevel
+from services.uow import unit_of_work
 
 P = Policy.__table__.c  # type: ignore[attr-defined]
 IDS = [UUID(int=number) for number in range(4)]
@@ -256,3 +257,12 @@ async def test_a_closing_pool_waits_for_what_is_running(database: str) -> None:
     await pool.close()
     assert running.done()
     assert running.result() > 0
+
+
+async def test_a_write_connection_that_the_server_closed_is_replaced(database: str) -> None:
+    process = select(func.pg_backend_pid())
+    async with unit_of_work() as uow:
+        first = await uow.value(process)
+    await fetch_text("SELECT pg_terminate_backend($1, 5000)", first)
+    async with unit_of_work() as uow:
+        assert await uow.value(process) != first

@@ -19,7 +19,7 @@ NAMES = (
 )
 KIT_OF_LAYER = {
     "schema": {"acts", "base", "enums", "printing", "proposals", "scalars", "values"},
-    "resolvers": {"context", "filters", "loaders", "paging", "uploads"},
+    "resolvers": {"context", "filters", "listings", "loaders", "memo", "paging", "uploads"},
     "services": {"uow"},
     "models": {"base", "events", "parts", "refusals", "topics", "reference"},
     "subscriptions": set(),
