@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import orjson
@@ -169,14 +170,17 @@ async def disconnected(receive: Receive) -> None:
 
 
 def encode(result: Any) -> bytes:
-    """JSON in UTF-8. What orjson refuses (lone surrogates, 65-bit integers, 255 levels) goes out ASCII-escaped."""
+    """JSON in UTF-8. What orjson refuses (lone surrogates, 65-bit integers, 255 levels) goes out ASCII-escaped.
+
+    A plan leaves moments and days to this; both ways of writing them are ISO 8601.
+    """
     try:
         return orjson.dumps(result)
     except TypeError:
         pass
     try:
-        return json.dumps(result, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+        return json.dumps(result, allow_nan=False, default=methodcaller("isoformat")).encode()
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         return orjson.dumps({"errors": [internal(error)], "data": None})
 
 

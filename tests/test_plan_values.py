@@ -351,3 +351,9 @@ async def test_failures_of_relations_are_the_references(pair: Pair) -> None:
     assert answer["data"] == {"thing": {"id": 2, "next": None}}
     assert [error["path"] for error in answer["errors"]] == [["thing", "next"]]
     assert "secret" not in json.dumps(answer)
+
+
+async def test_what_orjson_refuses_goes_out_with_its_moments(pair: Pair) -> None:
+    world.value = {"text": "\ud800", "moment": datetime(2026, 5, 1, 12, tzinfo=UTC), "day": date(2026, 5, 1)}
+    answer = await pair.same("{ leaf { text moment day } }")
+    assert answer["data"]["leaf"] == {"text": "\ud800", "moment": "2026-05-01T12:00:00+00:00", "day": "2026-05-01"}
