@@ -32,6 +32,8 @@ class Objects:
     async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
         places = list(map(id, values))
         rows = dict(zip(places, values, strict=True))
+        if len(rows) == len(values) and NULL not in rows:
+            return await self.node.run(run, values)
         has_null = rows.pop(NULL, rows) is None
         if has_null and self._required:
             raise Bail
