@@ -111,7 +111,7 @@ async def voting_api(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> As
     monkeypatch.setattr(app, "Engine", Engine)  # both put back afterwards
     monkeypatch.setattr(schema, "_DOMAINS", schema._DOMAINS)
     monkeypatch.setattr(schema, "build", lambda: schema._build.__wrapped__(hardened=False))
-    monkeypatch.setattr(serving, "serve", lambda _app: None)
+    monkeypatch.setattr(serving, "serve", lambda _app, **_options: None)
     monkeypatch.setitem(os.environ, "BENCH_ENGINE", '{"cache": null, "plans": false}')
     ours.main()
     application = app.Application()
