@@ -372,4 +372,4 @@ async def test_a_database_that_was_killed_and_is_back_voids_what_was_kept() -> N
                     await ledger.write(connection, key)
                 await ledger.settled(ask, connection)
                 await connection.close()
-        local.stop()
+        local.stop(home)

@@ -85,7 +85,7 @@ def folder(mode: int) -> Iterator[Path]:
     yield home
     if any(running(home)):
         local.start(settings_of(home))
-        local.stop()
+        local.stop(home)
     shutil.rmtree(host.shared_folder(home), ignore_errors=True)
     shutil.rmtree(parent)
 
@@ -244,8 +244,8 @@ def test_a_living_process_starts_again_what_was_killed_under_it(home: Path) -> N
         client.shutdown(nosave=True)
     assert local.start(settings) == before
     assert running(home) == (True, True)
-    local.stop()
-    local.stop()
+    local.stop(home)
+    local.stop(home)
     assert running(home) == (False, False)
 
 
@@ -314,7 +314,7 @@ def test_a_broken_configuration_is_told_in_both_languages_with_the_end_of_the_lo
         configuration.write("\nshared_buffers = 'much'\n")
     with pytest.raises(local.LocalServerError) as failed:
         local.start(settings_of(home))
-    local.stop()
+    local.stop(home)
     assert failed.value.zh == f"内置 PostgreSQL 没有启动,日志:{home}/postgres/server.log"
     assert failed.value.en == f"the embedded PostgreSQL did not start, see {home}/postgres/server.log"
     assert 'invalid value for parameter "shared_buffers": "much"' in failed.value.log
@@ -324,7 +324,7 @@ def test_data_of_another_major_version_are_refused_and_left_alone(home: Path) ->
     (home / "postgres" / "PG_VERSION").write_text("17\n")
     with pytest.raises(local.LocalServerError, match=r"was made by PostgreSQL 17, this is 18"):
         local.start(settings_of(home))
-    local.stop()
+    local.stop(home)
     assert (home / "postgres" / "base").is_dir()
 
 
@@ -339,7 +339,7 @@ def test_only_what_has_no_address_is_embedded(home: Path) -> None:
     servers = local.start(settings_of(home, DATABASE_URL="postgresql://db.example/esc"))
     assert (servers.database_url, servers.embedded) == ("postgresql://db.example/esc", ("redis",))
     assert running(home) == (False, True)
-    local.stop()
+    local.stop(home)
     assert running(home) == (False, False)
 
 
@@ -356,7 +356,7 @@ def test_the_doctor_tells_what_runs_what_is_stopped_and_what_cannot_be_reached(h
     assert parts[0].address == f"127.0.0.1:{urlsplit(servers.database_url).port}/esc"
     passwords = [urlsplit(url).password or url for url in (servers.database_url, servers.redis_url)]
     assert [password for password in passwords if password in repr(parts)] == []
-    local.stop()
+    local.stop(home)
     gone = {
         "DATABASE_URL": "postgresql://esc:secret@127.0.0.1:1/esc",
         "REDIS_URL": "redis://:secret@127.0.0.1:1/0",

@@ -171,7 +171,7 @@ async def test_a_killed_postgresql_keeps_what_was_acknowledged_and_breaks_nothin
                 await asyncio.to_thread(local.start, settings_of(home))
                 await until(partial(no_event_waits, servers.database_url), 60)
                 assert worker.process.poll() is None
-        local.stop()
+        local.stop(home)
 
 
 async def write(url: str, writer: int, submitted: list[str]) -> None:

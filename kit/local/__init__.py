@@ -70,9 +70,12 @@ def start(settings: Settings) -> Servers:
         )
 
 
-def stop() -> None:
-    """Ends this process's use of the embedded servers and stops those that nobody else uses. May be called twice."""
-    for home in list(_uses):
+def stop(only: Path | None = None) -> None:
+    """Ends this process's use of the embedded servers and stops those that nobody else uses. May be called twice.
+
+    `only`: those of one home, for a process that uses several.
+    """
+    for home in list(_uses) if only is None else [only.resolve()]:
         if (use := _mine(home)) is None or not home.exists():
             continue
         with _changing(home):
