@@ -31,6 +31,11 @@ class Arguments:
         self._parts: list[_Argument] | None = None
         self._constant: dict[str, Any] | None = None if self._open else {}
 
+    @property
+    def vary(self) -> bool:
+        """Whether a variable is among them, whose value may be one that the field refuses."""
+        return any(_has_variable(argument) for argument in self._node.arguments or ())
+
     def raw(self, variables: Variables) -> dict[str, Any]:
         if not self._open:
             return {}

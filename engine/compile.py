@@ -38,7 +38,7 @@ from engine.completers import Abstract, Leaves, Lists, Objects
 from engine.cost import metadata
 from engine.execute import Completer, Getter, Node, Run, Step, fill
 from engine.gate import rule_of
-from engine.getters import Awaited, Called, Entry, Paged, Read, Related
+from engine.getters import Awaited, Called, Entry, Masked, Paged, Read, Related
 from engine.leaves import function
 from engine.measure import INTROSPECTION
 from engine.projection import BY_KEY, Expression, Projection
@@ -141,14 +141,19 @@ class _Compiler:
         return definition
 
     def _root(self, field: "_Field") -> Step | None:
-        """The step of a field of the outermost level; None where the viewer may not see it."""
+        """The step of a field of the outermost level; None where there is nothing to do."""
         decision = self._decide(field.parent, field.name, field.definition)
         if decision is Decision.OWN:
             raise Unknown
         if decision is Decision.DENY:
-            return None
+            return self._masked(field)
         completer = self._completer(field.definition.type, field.details)
         return Step(field.name, field.key, self._root_getter(field, completer), completer)
+
+    def _masked(self, field: "_Field") -> Step | None:
+        """Nothing to do, unless its arguments could still turn out to be wrong."""
+        arguments = self._arguments(field.definition, field.details)
+        return Step(field.name, field.key, Masked(arguments), Leaves(lambda value: value)) if arguments.vary else None
 
     def _root_getter(self, field: "_Field", completer: Completer) -> Getter:
         if self._operation.operation is OperationType.SUBSCRIPTION:
@@ -191,9 +196,11 @@ class _Compiler:
         decision = self._decide(field.parent, field.name, field.definition)
         if decision is Decision.DENY:
             projection.put(field.key, None)
-            return None
+            return self._masked(field)
         own = None
         if decision is Decision.OWN:
+            if self._arguments(field.definition, field.details).vary:
+                raise Unknown
             own = RULES[str(rule_of(field.parent, field.name, field.definition))].own
             projection.reads(*filter(None, (own,)))
         read = self._expression(projection, field)

@@ -30,6 +30,19 @@ class Read:
         return [self._read(row) for row in rows]
 
 
+class Masked:
+    """Nothing, for a field that the viewer may not see; but its arguments must be right, as for all others."""
+
+    waits = False
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+
+    async def values(self, run: Run, rows: Sequence[Any]) -> Sequence[Any]:
+        self._arguments.raw(run.variables)
+        return [None for _ in rows]
+
+
 class Awaited:
     """A resolver that takes nothing but its row, and is awaited."""
 

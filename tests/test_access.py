@@ -391,3 +391,10 @@ async def _index(settle: Settle) -> None:
     async with unit_of_work() as uow:
         uow.emit(SearchOutdated())
     await settle()
+
+
+async def test_a_field_that_is_hidden_still_refuses_wrong_arguments(api: Api) -> None:
+    query = f'query Hidden($id: ID = "job_{"0" * 32}") {{ job(id: $id) {{ id }} }}'
+    assert await api.raw(query) == {"data": {"job": None}}
+    (error,) = (await api.raw(query, id=None))["errors"]
+    assert (error["extensions"]["code"], error["path"]) == ("BAD_USER_INPUT", ["job"])

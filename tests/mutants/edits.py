@@ -26,8 +26,14 @@ MUTANTS = (
     Mutant(
         "a hidden root field is read",
         _COMPILE,
-        "if decision is Decision.DENY:\n            return None",
-        "if field.name == '':\n            return None",
+        "if decision is Decision.DENY:\n            return self._masked(field)",
+        "if field.name == '':\n            return self._masked(field)",
+    ),
+    Mutant(
+        "a hidden field takes any arguments",
+        _COMPILE,
+        "if arguments.vary else None",
+        "if arguments is None else None",
     ),
     Mutant(
         "a denied field that may not be null is null",
