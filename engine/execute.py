@@ -7,12 +7,11 @@ operation, so there is no error handling in here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeGuard, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from asyncpg import Record
 from graphql.execution import Executor
-from strawberry.execution import optimized_is_awaitable
 
 from auth.viewer import Viewer
 from engine.gate import cell
@@ -22,9 +21,6 @@ from engine.sources import Source
 KEYED = frozenset({Record, dict})
 """Rows whose fields are read by key; those of all others by the schema's own default resolver."""
 
-NULL = id(None)
-
-is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 Project = Callable[[Sequence[Any], Any], list[dict[str, Any]]]
 
 

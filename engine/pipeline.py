@@ -292,11 +292,16 @@ class Pipeline:
         if variant is not None and variant.plan is not None:
             variant.runs += 1
             try:
-                return Answer(encode({"data": await variant.plan.run_event(self._new_run(operation, variant), event)}))
+                body = encode({"data": await variant.plan.run_event(self._new_run(operation, variant), event)})
+                metrics.RUNS_PLAN.inc()
+                return Answer(body)
             except BaseException as error:
                 if not survivable(error):
                     raise
                 variant.failures += 1
+                metrics.RUNS_FALLBACK.inc()
+        else:
+            metrics.RUNS_REFERENCE.inc()
         try:
             result = await reference.execute_event(self._executor(operation), event)
         except BaseException as error:

@@ -62,13 +62,13 @@ class Variants:
     ) -> Variant | None:
         """None: the reference answers."""
         key = tuple(variables.get(name) for name in self._conditions)
-        variants = self._known.setdefault(key, [])
-        for variant in variants:
+        for variant in self._known.get(key, ()):
             if variant.fits(viewer):
                 return variant if variant.usable else None
         if self._count >= MOST:
             return None
         self._count += 1
+        variants = self._known.setdefault(key, [])
         metrics.PLANS_COMPILED.inc()
         executor = copy(make_executor())
         try:

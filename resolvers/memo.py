@@ -30,7 +30,7 @@ class Memo(Generic[Made]):
         """What `make` makes for the viewer and the shape, which is all else that it depends on; None: make it anew."""
         gates = self._gates.get(shape)
         if gates is not None:
-            key = (shape, *[scope_of(table, viewer) for table in gates])
+            key = (shape, gates, *[scope_of(table, viewer) for table in gates])
             kept = self._kept.get(key)
             if kept is not None:
                 self._gates.move_to_end(shape)
@@ -44,8 +44,8 @@ class Memo(Generic[Made]):
         return made
 
     def _keep(self, shape: Hashable, made: Made, scopes: dict[str, str]) -> None:
-        self._gates[shape] = tuple(scopes)
-        self._kept[(shape, *scopes.values())] = (made, scopes)
+        gates = self._gates[shape] = tuple(scopes)
+        self._kept[(shape, gates, *scopes.values())] = (made, scopes)
         if len(self._gates) > self._entries:
             self._gates.popitem(last=False)
         if len(self._kept) > self._entries:
