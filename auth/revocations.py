@@ -42,7 +42,7 @@ class Revocations:
         self._watchers: dict[UUID, set[Callable[[str], None]]] = {}
         self._complete = False
         self._loading: asyncio.Task[None] | None = None
-        source.subscribe(ENDED, lambda payload: self._end(UUID(payload)))
+        source.subscribe(ENDED, lambda payload: self.end(UUID(payload)))
         source.subscribe(RESTORED, lambda payload: self._restore(UUID(payload)))
         source.on_reset(self._reset)
 
@@ -80,7 +80,8 @@ class Revocations:
     def _has_ended(self, viewer: Viewer) -> bool:
         return viewer.session_id in self._ended or viewer.id in self._ended
 
-    def _end(self, id_: UUID) -> None:
+    def end(self, id_: UUID) -> None:
+        """A session ended, or an account was disabled. Who does it says so too, so as not to be overtaken."""
         now = clock.real()
         self._ended[id_] = now
         self._ended.move_to_end(id_)
@@ -111,7 +112,7 @@ class Revocations:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for each in ended:
-                self._end(each)
+                self.end(each)
             self._complete = True
             return
 

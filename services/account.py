@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 
 from auth import tokens
 from auth.passwords import verify_password
+from auth.revocations import revocations
 from auth.viewer import Level, Role, Viewer
 from kit import clock, throttle
 from kit.db import Row, fetch, fetch_one
@@ -107,6 +108,7 @@ async def end_session(uow: UnitOfWork, session_id: UUID) -> None:
         update(SESSION).where(SESSION.c.id == session_id, SESSION.c.ended_at.is_(None)).values(ended_at=clock.real())
     )
     uow.touch(global_id("session", session_id))
+    uow.afterwards(lambda: revocations.end(session_id))
 
 
 async def named_viewer(username: str) -> Viewer | None:

@@ -1,6 +1,6 @@
 """The one write transaction of an act: its statements, its events and its audit row commit together or not at all."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
@@ -60,6 +60,7 @@ class UnitOfWork:
     targets: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    consequences: list[Callable[[], None]] = field(default_factory=list)
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         metrics.SQL_STATEMENTS.inc()
@@ -89,6 +90,10 @@ class UnitOfWork:
         if target not in self.targets:
             self.targets.append(target)
         self.details.update(details)
+
+    def afterwards(self, consequence: Callable[[], None]) -> None:
+        """Calls it once the act is committed and before it is answered: for what this process keeps in memory."""
+        self.consequences.append(consequence)
 
     async def finish(self) -> None:
         await self._audit()
@@ -168,6 +173,8 @@ async def unit_of_work(act: Act | None = None) -> AsyncIterator[UnitOfWork]:
             yield uow
             await uow.finish()
             written = uow.written
+        for consequence in uow.consequences:
+            consequence()
     except IntegrityError as error:
         raise refusal_of(error) or error from error
     finally:

@@ -227,10 +227,10 @@ async def test_who_watches_a_session_that_has_ended_hears_of_it_soon_and_no_more
     fresh, heard = Revocations(Feed()), list[str]()
     viewer = Viewer(UUID(int=1), session_id=UUID(int=2))
     stop = fresh.watch(viewer, heard.append)
-    fresh._end(UUID(int=2))
+    fresh.end(UUID(int=2))
     assert heard == [REASON]
     stop()
-    fresh._end(UUID(int=2))
+    fresh.end(UUID(int=2))
     fresh.watch(viewer, heard.append)()
     assert (heard, fresh._watchers) == ([REASON], {})
     fresh.watch(viewer, heard.append)
@@ -245,5 +245,5 @@ def test_what_ended_is_remembered_for_longer_than_a_token_lives_and_then_forgott
     fresh, now = Revocations(Feed()), clock.real()
     for passed in (timedelta(), KEPT, KEPT + timedelta(seconds=1)):
         monkeypatch.setattr(clock, "real", lambda passed=passed: now + passed)
-        fresh._end(uuid7())
+        fresh.end(uuid7())
     assert len(fresh._ended) == 2
