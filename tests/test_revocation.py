@@ -21,7 +21,7 @@ from kit.errors import Unauthenticated
 from kit.feed import Feed, feed
 from kit.ids import uuid7
 from kit.settings import settings
-from services.account import ACCOUNT
+from services.account import ACCOUNT, SESSION
 from tests.conftest import Api
 from tests.live import RAW, client, served
 from tests.processes import until
@@ -67,6 +67,13 @@ async def may_ask(api: Api, token: str) -> bool:
 async def enable(*, enabled: bool) -> None:
     async with pools.writes.begin() as connection:
         await connection.execute(update(ACCOUNT).where(ACCOUNT.c.username == "buyer").values(enabled=enabled))
+
+
+async def end_elsewhere(session: SignedIn) -> None:
+    """As another process does it: this one hears of it by the line alone."""
+    own = SESSION.c.id == tokens.read(session.access).session_id
+    async with pools.writes.begin() as connection:
+        await connection.execute(update(SESSION).where(own).values(ended_at=clock.real()))
 
 
 @asynccontextmanager
@@ -159,11 +166,20 @@ async def test_while_the_line_is_down_each_request_asks_the_database(api: Api) -
         assert await may_ask(api, here.access)
         assert await may_ask(api, here.access)
     assert len([each for each in seen if "session" in each]) == 2
-    await ask(api, here.access, SIGN_OUT)
+    await end_elsewhere(here)
     assert not await may_ask(api, here.access)
     assert await may_ask(api, there.access)
     await enable(enabled=False)
     assert not await may_ask(api, there.access)
+
+
+async def test_who_signs_out_here_is_out_here_even_while_the_line_is_down(api: Api, where: str) -> None:
+    session = await sign_in(api)
+    async with client(where, session.access) as socket:
+        await feed.close()
+        await ask(api, session.access, SIGN_OUT)
+        await asyncio.wait_for(socket.connection.wait_closed(), 5)
+        assert (socket.connection.close_code, socket.connection.close_reason) == (4403, REASON)
 
 
 async def is_complete() -> bool:
@@ -175,7 +191,7 @@ async def test_what_ended_while_the_line_was_down_is_closed_when_it_is_back(api:
     await until(is_complete)
     async with client(where, session.access) as socket:
         await feed.close()
-        await ask(api, session.access, SIGN_OUT)
+        await end_elsewhere(session)
         await socket.subscribe(CLOCK)
         message = await socket.message()
         assert (message["type"], message["payload"][0]["message"]) == ("error", REASON)
