@@ -49,8 +49,6 @@ ALLOWED_HEADERS = ", ".join(
     ("authorization", "content-type", "accept-language", "last-event-id", "x-request-id", *PREFLIGHT_HEADERS)
 )
 PREFLIGHT_SECONDS = "7200"
-CANCELLED = "CANCELLED"
-"""In logs and metrics: nobody waited for the operation any more."""
 
 _STREAMS: dict[str, tuple[Transport, Respond]] = {
     EVENT_STREAM: ("sse", sse.respond),
@@ -176,10 +174,6 @@ class Http:
             self._watch.running(request)
         try:
             return await self._pipeline.run(operation)
-        except asyncio.CancelledError:
-            operation.codes.add(CANCELLED)
-            self._pipeline.finish(operation)
-            raise
         finally:
             self._watch.leave(request)
 

@@ -1,5 +1,6 @@
 """From a request's parameters to results, whatever the transport: choose, check, run by a plan or by the reference."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from kit.footprint import Footprint
 from kit.language import prefers_english
 
 INTROSPECT = "schema.introspect"
+CANCELLED = "CANCELLED"
+"""In logs and metrics: nobody waited for the operation any more."""
 Transport = Literal["http", "sse", "multipart", "websocket"]
 
 
@@ -165,10 +168,14 @@ class Pipeline:
             raise operation_error(exceeded("cost", self._limits.cost, cost))
 
     async def run(self, operation: Operation) -> Answer:
-        """The one result of a query or a mutation. Never raises: whatever happens is in its errors."""
-        answer = await self._planned(operation) or Answer(encode(await self._referred(operation)))
-        self.finish(operation)
-        return answer
+        """The one result of a query or a mutation. Raises nothing of its own: whatever happens is in its errors."""
+        try:
+            return await self._planned(operation) or Answer(encode(await self._referred(operation)))
+        except asyncio.CancelledError:
+            operation.codes.add(CANCELLED)
+            raise
+        finally:
+            self.finish(operation)
 
     async def _planned(self, operation: Operation) -> Answer | None:
         """What the plan answers; None where there is none or it gives up, and nothing has been done yet."""
@@ -257,10 +264,7 @@ class Pipeline:
         return answer
 
     async def stream(self, operation: Operation) -> AsyncGenerator[Answer, None]:
-        """The results of any operation. A fatal answer is the last: the stream could not start, or broke."""
-        if operation.kind is not OperationType.SUBSCRIPTION:
-            yield await self.run(operation)
-            return
+        """The results of a subscription. A fatal answer is the last: the stream could not start, or broke."""
         try:
             source = await self._source(operation)
             if isinstance(source, dict):

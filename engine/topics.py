@@ -20,7 +20,6 @@ from graphql import (
     GraphQLField,
     GraphQLSchema,
     InlineFragmentNode,
-    OperationType,
     SelectionSetNode,
 )
 
@@ -39,15 +38,13 @@ class Keep(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What holds for the events of one operation. A query and a mutation have one event, which nobody may miss."""
+    """What holds for the events of one subscription."""
 
-    shared: bool = False
-    keep: Keep = Keep.EVERY
+    shared: bool
+    keep: Keep
 
 
 def topic_of(operation: Operation) -> Topic:
-    if operation.kind is not OperationType.SUBSCRIPTION:
-        return Topic()
     selected = operation.selected
     root = selected.schema.subscription_type
     definitions = selected.document.definitions

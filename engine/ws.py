@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from auth.revocations import revocations
@@ -14,9 +15,10 @@ from engine.frames import nobody, wire_of
 from engine.limits import Limits
 from engine.origins import Origins
 from engine.params import Params, decode_json, from_object
-from engine.pipeline import Pipeline, RequestInfo
+from engine.pipeline import Operation, Pipeline, RequestInfo
 from engine.streams import EXPIRED_REASON, seconds_left
 from engine.wire import bearer, client_of, encode, headers_of
+from kit import log
 from kit.errors import ApiError, ErrorCode
 from kit.ids import uuid7
 
@@ -72,11 +74,14 @@ class WebSocket:
 
 
 class Socket:
-    """One accepted socket: one task, which reads, and one timer. Operations open in tasks and then live in channels."""
+    """One accepted socket: one task, which reads, and one timer.
+
+    An operation begins in a task, in which a query or a mutation is answered; a subscription goes on in a channel.
+    """
 
     __slots__ = (
-        *("_client", "_closing", "_headers", "_opening", "_operations", "_receive", "_server", "_task", "_timer"),
-        *("_unwatch", "_viewer", "wire"),
+        *("_client", "_closing", "_headers", "_mutations", "_operations", "_receive", "_server", "_task", "_tasks"),
+        *("_timer", "_unwatch", "_viewer", "wire"),
     )
 
     def __init__(self, server: WebSocket, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,16 +92,24 @@ class Socket:
         self._receive = receive
         self._viewer: Viewer | None = None
         self._operations: dict[str, asyncio.Task[None] | Subscriber] = {}
-        self._opening: set[asyncio.Task[None]] = set()
+        self._mutations: set[asyncio.Task[None] | Subscriber] = set()
+        self._tasks = asyncio.TaskGroup()
         self._closing: ClosingError | None = None
         self._unwatch: Callable[[], None] = nobody
         self._task = asyncio.current_task()
 
     async def serve(self) -> None:
-        """Until the client leaves, breaks the protocol or may no longer be here. No operation outlives its socket."""
-        limits = self._server.limits
+        """Until the client leaves, breaks the protocol or may no longer be here.
+
+        No operation outlives its socket. A mutation that runs by then is waited for, as one over HTTP is: a server that
+        stops cancels this task, and the mutation with it, when its own patience is over.
+        """
+        async with self._tasks:
+            await self._converse()
+
+    async def _converse(self) -> None:
         self.wire.on_free = self._flush
-        self._timer = asyncio.get_running_loop().call_later(limits.init_seconds, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(self._server.limits.init_seconds, self._tick)
         try:
             await self._read()
         except ClosingError as error:
@@ -109,11 +122,10 @@ class Socket:
             self._timer.cancel()
             self._unwatch()
             self.wire.on_free = nobody
-            for operation in tuple(self._operations.values()):
-                operation.cancel()
+            while self._operations:
+                self._abandon(self._operations.popitem()[1])
         if self._closing is not None:
             await self.wire.end(self._closing.code, self._closing.reason)
-        await asyncio.gather(*self._opening, return_exceptions=True)
 
     def close(self, code: int, reason: str) -> None:
         """Ends the socket from outside of its own task."""
@@ -178,7 +190,7 @@ class Socket:
                 await self._subscribe(_id(message), message.get("payload"))
             case "complete":
                 if operation := self._operations.pop(_id(message), None):
-                    operation.cancel()
+                    self._abandon(operation)
             case _:
                 raise ClosingError(BAD_MESSAGE, "Unknown message type (未知的消息类型)")
 
@@ -204,26 +216,47 @@ class Socket:
             raise ClosingError(BAD_MESSAGE, "Send a query (缺少 query)")
         if id_ in self._operations:
             raise ClosingError(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists (该 id 已被占用)")
-        if len(self._operations) >= self._server.limits.concurrent:
+        if len({*self._operations.values(), *self._mutations}) >= self._server.limits.concurrent:
             self._send({"id": id_, "type": "error", "payload": [describe(_too_many(self._server.limits.concurrent))]})
         else:
-            task = asyncio.create_task(self._open(id_, params, self._viewer))
-            self._operations[id_] = task
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._operations[id_] = self._tasks.create_task(self._open(id_, params, self._viewer))
 
     async def _open(self, id_: str, params: Params, viewer: Viewer) -> None:
+        info = RequestInfo(uuid7().hex, "websocket", self._headers, self._client)
+        log.request_id.set(info.id)
+        body, errors = b"", list[Described]()
         try:
             await revocations.check(viewer)
-            info = RequestInfo(uuid7().hex, "websocket", self._headers, self._client)
             operation = await self._server.pipeline.open(params, viewer, info)
-            member = SocketMember(self, id_)
-            self._operations[id_] = member
-            self._server.fanout.join(member, operation, params)
+            if operation.kind is OperationType.SUBSCRIPTION:
+                member = SocketMember(self, id_)
+                self._server.fanout.join(member, operation, params)
+                self._operations[id_] = member
+                return
+            body = await self._run(operation)
         except (RequestError, ApiError) as error:
-            self.end(id_, error.errors if isinstance(error, RequestError) else [describe(error)])
+            errors = error.errors if isinstance(error, RequestError) else [describe(error)]
         except Exception as error:  # noqa: BLE001 - one operation's failure must not end its socket
-            self.end(id_, [internal(error)])
+            errors = [internal(error)]
+        if self._operations.get(id_) is asyncio.current_task():
+            if body:
+                self.wire.write(next_of(id_), body, b"}")
+            self.end(id_, errors)
+
+    async def _run(self, operation: Operation) -> bytes:
+        """The one result. From here on a mutation counts among the socket's operations until it is done."""
+        task = asyncio.current_task()
+        if operation.kind is OperationType.MUTATION and task is not None:
+            self._mutations.add(task)
+        try:
+            return (await self._server.pipeline.run(operation)).body
+        finally:
+            self._mutations.discard(task)
+
+    def _abandon(self, operation: asyncio.Task[None] | Subscriber) -> None:
+        """Nobody waits for it any more. A mutation that has begun runs to its end all the same."""
+        if operation not in self._mutations:
+            operation.cancel()
 
     def end(self, id_: str, errors: list[Described]) -> None:
         """An operation is over, and its id is free."""
@@ -243,7 +276,7 @@ class SocketMember(Subscriber):
         super().__init__()
         self._socket = socket
         self._id = id_
-        self._prefix = b'{"id":' + encode(id_) + b',"type":"next","payload":'
+        self._prefix = next_of(id_)
 
     @property
     def busy(self) -> bool:
@@ -257,6 +290,11 @@ class SocketMember(Subscriber):
 
     def end_slow(self) -> None:
         self._socket.close(TOO_SLOW_CODE, TOO_SLOW)
+
+
+def next_of(id_: str) -> bytes:
+    """The beginning of a message with a result, which the result and a brace complete."""
+    return b'{"id":' + encode(id_) + b',"type":"next","payload":'
 
 
 def _payload(message: Message) -> Message:
