@@ -20,8 +20,7 @@ async def node(info: Info, id: str, entities: Entities) -> Any:
     if key is None or kind not in entities:
         return None
     typename, loader = entities[kind]
-    row = await getattr(info.context.load, loader.name).load(key)
-    return row and {**row, "__typename": typename}
+    return await load_tagged(info, loader.name, key, typename)
 
 
 async def nodes(info: Info, ids: Sequence[str], entities: Entities) -> list[Any]:
@@ -30,3 +29,14 @@ async def nodes(info: Info, ids: Sequence[str], entities: Entities) -> list[Any]
         message = f"At most {MAXIMUM} ids at once (一次最多 {MAXIMUM} 个标识)"
         raise ApiError(ErrorCode.BAD_USER_INPUT, message, argument="ids")
     return await asyncio.gather(*(node(info, each, entities) for each in ids))
+
+
+async def load_tagged(info: Info, loader: str, key: Any, typename: str) -> dict[str, Any] | None:
+    """The loader's row of the key, tagged; None where there is none or the viewer does not see it."""
+    row = await getattr(info.context.load, loader).load(key)
+    return None if row is None else tagged(row, typename)
+
+
+def tagged(row: Mapping[str, Any], typename: str) -> dict[str, Any]:
+    """The row for a place where several types may stand: an interface, a union, `_entities`."""
+    return {**row, "__typename": typename}

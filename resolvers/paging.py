@@ -1,6 +1,5 @@
 """Keyset pages: a cursor holds the sort values of its row, so that page 10,000 costs what page 1 does. Never OFFSET."""
 
-import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -25,6 +23,7 @@ from sqlalchemy import (
 from kit.db import Row
 from kit.errors import ApiError, ErrorCode
 from kit.statements import late, unseen
+from resolvers import cursors
 
 MAXIMUM = 100
 DEFAULT = 20
@@ -69,17 +68,15 @@ class Order:
 
     def cursor(self, values: Sequence[Any]) -> str:
         """The cursor of a row with these sort values, as a row carries them."""
-        return base64.urlsafe_b64encode(orjson.dumps([self.name, *values], default=_written)).decode().rstrip("=")
+        return cursors.write(self.name, values, _written)
 
     def values(self, cursor: str) -> list[Any]:
         """The sort values of a cursor of this order; another text is the caller's mistake."""
+        place = cursors.read(self.name, cursor)
         try:
-            name, *raw = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            if name != self.name:
-                raise _bad("after", "The cursor is one of another order (游标与该排序不符)")
-            return [_revive(value, key.type.python_type) for value, key in zip(raw, self.keys, strict=True)]
+            return [_revive(value, key.type.python_type) for value, key in zip(place, self.keys, strict=True)]
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
-            raise _bad("after", "The cursor is not one of this list (游标与该列表不符)") from error
+            raise cursors.unknown() from error
 
     def carried(self, columns: frozenset[str] | None) -> "tuple[Column[Any] | Label[Any], ...]":
         """The sort values as columns of a row that has these columns (None: all) anyway.

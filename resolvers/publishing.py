@@ -24,6 +24,7 @@ from models.refusals import Refusal
 from resolvers.context import Info, write
 from resolvers.filters import Filters, one_of, text_in, where
 from resolvers.listings import Listing
+from resolvers.node import load_tagged, tagged
 from resolvers.paging import Order
 from services import moderation, publishing, visits
 from services.publishing import KINDS, Kind
@@ -129,13 +130,13 @@ def proposal(row: Parent[Any]) -> dict[str, Any]:
     """The proposed values, typed by the kind of item (拟发布内容)."""
     kind = KINDS[row["kind"]]
     values = kind.values.model_validate(row["values"])
-    return {**values.model_dump(), "__typename": f"{kind.model.__name__}Proposal"}
+    return tagged(values.model_dump(), f"{kind.model.__name__}Proposal")
 
 
 async def item(row: Parent[Any], info: Info) -> Any:
     """The item as the public sees it; null until it is first published (线上版本)."""
-    loaded = await getattr(info.context.load, row["kind"]).load(row["item_id"])
-    return loaded and {**loaded, "__typename": KINDS[row["kind"]].model.__name__}
+    kind = KINDS[row["kind"]]
+    return await load_tagged(info, kind.name, row["item_id"], kind.model.__name__)
 
 
 def item_id(row: Parent[Any]) -> ID:
@@ -221,8 +222,7 @@ async def item_republish(info: Info, id: str) -> Any:
 
 
 async def _managed(info: Info, kind: Kind, key: UUID) -> Any:
-    row = await getattr(info.context.load, kind.name).load(key)
-    return row and {**row, "__typename": kind.model.__name__}
+    return await load_tagged(info, kind.name, key, kind.model.__name__)
 
 
 async def item_opened(info: Info, id: str, visit_id: str) -> bool:

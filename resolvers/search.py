@@ -1,13 +1,11 @@
 """Full-text search over all kinds behind the viewer's row gate; in titles while the index is away (R-BASE-05)."""
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import orjson
 import structlog
 from sqlalchemy import and_, func, literal, select, true, union_all
 from strawberry import Parent
@@ -27,7 +25,9 @@ from models.policy import Policy
 from models.product import Product
 from models.publishing import Managed
 from models.store import Store
+from resolvers import cursors
 from resolvers.context import Info
+from resolvers.node import tagged
 from resolvers.paging import MAXIMUM, Window
 from search import open_index
 from search.base import (
@@ -208,7 +208,7 @@ async def _load(info: Info, hits: Sequence[Hit]) -> list[Any]:
         name = kind.value.lower()
         keys = [parsed[1] for hit in hits if hit.type is kind and (parsed := parse_global_id(hit.id))]
         rows = await getattr(info.context.load, name).load_many(keys) if keys else []
-        nodes += [(global_id(name, row["id"]), {**row, "__typename": model.__name__}) for row in rows if row]
+        nodes += [(global_id(name, row["id"]), tagged(row, model.__name__)) for row in rows if row]
     found = dict(nodes)
     return [found.get(hit.id) for hit in hits]
 
@@ -258,18 +258,16 @@ def _encodable(text: str) -> str:
 
 
 def _cursor(position: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(["search", position])).decode().rstrip("=")
+    return cursors.write("search", [position])
 
 
 def _offset(after: str | None) -> int:
     if after is None:
         return 0
-    try:
-        name, position = orjson.loads(base64.urlsafe_b64decode(after + "=" * (-len(after) % 4)))
-    except (ValueError, TypeError) as error:
-        raise ApiError(
-            ErrorCode.BAD_USER_INPUT, "The cursor is not one of this list (游标与该列表不符)", argument="after"
-        ) from error
-    if name != "search" or not isinstance(position, int) or not 0 <= position <= MAX_OFFSET:
-        raise ApiError(ErrorCode.BAD_USER_INPUT, "Pages reach 1,000 hits deep (最多翻阅 1000 条)", argument="after")
+    place = cursors.read("search", after)
+    if len(place) != 1 or type(position := place[0]) is not int or position < 0:
+        raise cursors.unknown()
+    if position > MAX_OFFSET:
+        message = f"Pages reach {MAX_OFFSET:,} hits deep (最多翻阅 {MAX_OFFSET} 条)"
+        raise ApiError(ErrorCode.BAD_USER_INPUT, message, argument="after")
     return position

@@ -21,6 +21,7 @@ from kit.names import snake
 from resolvers.context import Info
 from resolvers.listings import Listed, Listing
 from resolvers.loaders import Loader
+from resolvers.node import load_tagged
 from resolvers.paging import DEFAULT, Page
 from schema.enums import summary_of
 
@@ -195,7 +196,7 @@ def reference(model: type[SQLModel], loader: Loader[Any]) -> Callable[[type[T]],
 
     def decorate(cls: type[T]) -> type[T]:
         async def resolve_reference(_cls: type, info: Info, code: str) -> Any:
-            return tagged(await getattr(info.context.load, loader.name).load(code), cls.__name__)
+            return await load_tagged(info, loader.name, code, cls.__name__)
 
         cls.resolve_reference = classmethod(resolve_reference)  # type: ignore[attr-defined]
         return described(model, keys=("code",))(cls)
@@ -238,15 +239,10 @@ def _typename(row: Any) -> Any:
         return None
 
 
-def tagged(row: Any, typename: str) -> dict[str, Any] | None:
-    """The row for a place of an interface or union, where its type must be told."""
-    return None if row is None else {**row, "__typename": typename}
-
-
 async def _resolve_reference(kind: str, _cls: type, info: Info, id: str, **_others: Any) -> Any:  # noqa: A002 - the key's name
     typename, loader = ENTITIES[kind]
     key = key_of(id, kind)
-    return tagged(await getattr(info.context.load, loader.name).load(key), typename) if key else None
+    return await load_tagged(info, loader.name, key, typename) if key else None
 
 
 @strawberry.type

@@ -19,7 +19,7 @@ NAMES = (
 )
 KIT_OF_LAYER = {
     "schema": {"acts", "base", "enums", "printing", "proposals", "scalars", "values"},
-    "resolvers": {"context", "filters", "listings", "loaders", "memo", "paging", "uploads"},
+    "resolvers": {"context", "cursors", "filters", "listings", "loaders", "memo", "paging", "uploads"},
     "services": {"uow"},
     "models": {"base", "events", "parts", "refusals", "topics", "reference"},
     "subscriptions": set(),

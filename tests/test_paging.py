@@ -163,6 +163,33 @@ async def test_a_cursor_that_no_page_of_this_order_gave_is_the_callers_mistake(a
         assert await refusal(api, first=1, after=cursor) == ("BAD_USER_INPUT", "after"), cursor
 
 
+SEARCH = 'query ($after: String) { search(query: "", after: $after) { totalCount } }'
+NO_LIST, OTHER_ORDER = (
+    "The cursor is not one of this list (游标与该列表不符)",
+    "The cursor is one of another order (游标与该排序不符)",
+)
+
+
+async def told(api: Api, query: str, cursor: str) -> str:
+    (error,) = (await api.raw(query, after=cursor))["errors"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "after"}
+    return str(error["message"])
+
+
+async def test_lists_and_search_say_the_same_of_a_cursor_that_is_not_theirs(api: Api) -> None:
+    for query in (PAGE, SEARCH):
+        assert [await told(api, query, each) for each in ("", "junk", "é", cursor_of())] == [NO_LIST] * 4
+        assert await told(api, query, cursor_of("price_asc", 5)) == OTHER_ORDER
+    assert await told(api, PAGE, cursor_of("search", 1)) == OTHER_ORDER
+    assert await told(api, SEARCH, cursor_of("newest", MOMENT, KEY)) == OTHER_ORDER
+
+
+async def test_a_cursor_of_search_marks_one_of_the_first_thousand_hits(api: Api) -> None:
+    for place in ((), ("5",), (True,), (-1,), (1, 2)):
+        assert await told(api, SEARCH, cursor_of("search", *place)) == NO_LIST
+    assert await told(api, SEARCH, cursor_of("search", 1_001)) == "Pages reach 1,000 hits deep (最多翻阅 1000 条)"
+
+
 async def test_a_cursor_never_holds_a_value_that_its_column_cannot(api: Api) -> None:
     for views in (2**31, -(2**31) - 1, 2**63, 1.5, True, "5", None):
         assert await refusal(api, after=cursor_of("viewed", views, KEY), order="VIEWED") == ("BAD_USER_INPUT", "after")
