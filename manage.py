@@ -83,8 +83,8 @@ async def prepare() -> None:
     await migrations.upgrade(settings.database_url)
     await database.open(settings)
     try:
-        async with database.writes.begin() as connection:
-            await reference.load(connection)
+        async with database.write() as writing:
+            await reference.load(writing)
     finally:
         await database.close()
 
@@ -169,8 +169,8 @@ async def _load_demo(load: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
     from services.uow import unit_of_work
 
     async with unit_of_work() as uow:
-        await demo.load_demo_accounts(uow.connection, hash_password(demo.PASSWORD))
-        loaded = await load(uow.connection)
+        await demo.load_demo_accounts(uow, hash_password(demo.PASSWORD))
+        loaded = await load(uow)
         uow.emit(SearchOutdated())
     await _analyze()
     return loaded
@@ -178,8 +178,8 @@ async def _load_demo(load: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
 
 async def _analyze() -> None:
     """Tells the planner of what was loaded in bulk at once, not when autovacuum comes by."""
-    async with database.writes.begin() as connection:
-        await connection.exec_driver_sql("ANALYZE")
+    async with database.write() as writing:
+        await writing.connection.execute("ANALYZE")
 
 
 @cli.command()
@@ -270,14 +270,12 @@ def demo(
     async def load() -> None:
         from jobs import worker as jobs
 
-        loader = (
-            samples.load_bench if scale == "bench" else lambda connection: samples.load_city(connection, int(scale))
-        )
+        loader = samples.load_bench if scale == "bench" else lambda writing: samples.load_city(writing, int(scale))
         with console.status("Loading …"):
             loaded = await _load_demo(loader)
             if accounts:
-                async with database.writes.begin() as connection:
-                    await samples.load_accounts(connection, accounts)
+                async with database.write() as writing:
+                    await samples.load_accounts(writing, accounts)
         console.print("Loaded", ", ".join(f"{count:,} {name}" for name, count in loaded.items()))
         if tokens is not None:
             await asyncio.to_thread(tokens.write_text, await samples.access_tokens(accounts), "ascii")

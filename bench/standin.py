@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Uuid, bindparam, func, insert, select, update
+from sqlalchemy import Uuid, func, insert, select, update
 
 from bench.voting import BALLOT, BALLOT_KIND, CANDIDATE_KIND, CLAIM, ROUND, ROUND_KIND, TALLY, topic
 from kit import clock
@@ -28,9 +28,11 @@ from schema.base import ID
 _FINALISTS = select(func.array_agg(TALLY.c.candidate_id)).where(TALLY.c.round_id == ROUND.c.id).scalar_subquery()
 _ROUND = prepare(select(ROUND, _FINALISTS.label("finalists")).where(ROUND.c.id == late("key", Uuid)))
 _TALLY = prepare(select(TALLY).where(TALLY.c.round_id == late("key", Uuid)).order_by(TALLY.c.votes.desc()))
-_CLAIMED = insert(CLAIM).values({column.name: bindparam(column.name) for column in CLAIM.c}).cte("claimed")
-_CAST = insert(BALLOT).values({column.name: bindparam(column.name) for column in BALLOT.c}).add_cte(_CLAIMED)
-_COUNT_ONE = update(ROUND).where(ROUND.c.id == bindparam("key")).values(ballot_count=ROUND.c.ballot_count + 1)
+_CLAIMED = insert(CLAIM).values({column.name: late(column.name, column.type) for column in CLAIM.c}).cte("claimed")
+_CAST = prepare(
+    insert(BALLOT).values({column.name: late(column.name, column.type) for column in BALLOT.c}).add_cte(_CLAIMED)
+)
+_COUNT_ONE = prepare(update(ROUND).where(ROUND.c.id == late("key", Uuid)).values(ballot_count=ROUND.c.ballot_count + 1))
 
 
 @strawberry.type
@@ -102,16 +104,14 @@ async def ballot_cast(info: Info, round_id: str, choices: Sequence[str]) -> Any:
     async with write(info) as uow:
         await uow.execute(
             _CAST,
-            {
-                "id": ballot_id,
-                "round_id": round_["id"],
-                "claimant": hmac.digest(settings.secret_key.get_secret_value().encode(), account.bytes, "sha256"),
-                "period": clock.today().isoformat(),
-                "choices": chosen,
-                "receipt": receipt,
-                "cast_at": clock.real(),
-                "folded": 0,
-            },
+            id=ballot_id,
+            round_id=round_["id"],
+            claimant=hmac.digest(settings.secret_key.get_secret_value().encode(), account.bytes, "sha256"),
+            period=clock.today().isoformat(),
+            choices=chosen,
+            receipt=receipt,
+            cast_at=clock.real(),
+            folded=0,
         )
     return {"id": global_id(BALLOT_KIND, ballot_id), "receipt": receipt}
 
@@ -120,7 +120,7 @@ async def tally_bump(info: Info, round_id: str) -> Any:
     """Counts one ballot more at once, to set a pace for those who follow (计票加一)."""
     round_ = await _open_round(round_id)
     async with write(info) as uow:
-        await uow.execute(_COUNT_ONE, {"key": round_["id"]})
+        await uow.execute(_COUNT_ONE, key=round_["id"])
     await bus.publish(topic(round_["id"]))
     return await _tally(round_["id"])
 

@@ -104,9 +104,9 @@ async def open_rounds(connection: "asyncpg.Connection[Any]", count: int) -> dict
 async def fold() -> None:
     """Counts what is not yet counted: each ballot bears its own mark, so a late commit is not passed by."""
     async with unit_of_work() as uow:
-        changed = (await uow.execute(_FOLD)).scalars().all()
-    for round_id in changed:
-        await bus.publish(topic(round_id))
+        changed = await uow.execute(_FOLD)
+    for row in changed:
+        await bus.publish(topic(row["id"]))
 
 
 async def main() -> None:

@@ -2,7 +2,6 @@
 
 import asyncpg
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from search.base import SearchUnavailable
 
@@ -18,4 +17,4 @@ AWAY = (
 
 
 def away(error: Exception) -> bool:
-    return isinstance(error, AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    return isinstance(error, AWAY)

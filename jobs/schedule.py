@@ -33,7 +33,7 @@ async def forget_done() -> None:
     async with unit_of_work() as uow:
         for table in ("pgqueuer_log", "pgqueuer_statistics"):
             old = text(f"DELETE FROM {table} WHERE created < :moment")  # noqa: S608 - the two names above
-            await uow.execute(old, {"moment": clock.real() - QUEUE_LOG_KEPT})
+            await uow.execute(old, moment=clock.real() - QUEUE_LOG_KEPT)
 
 
 SCHEDULE: tuple[tuple[float, Callable[[], Awaitable[None]]], ...] = (

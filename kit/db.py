@@ -1,35 +1,42 @@
-"""The two pools (`docs/architecture.md`, "Writes"): our own for reads (`kit/pool.py`), SQLAlchemy's for writes.
+"""The two pools (`docs/architecture.md`, "Writes"; `kit/pool.py`): one for reads, one for transactions.
 
-The read pool is autocommit, read-only, and is handed on without a reset round trip, so nothing may leave session state
-on it: no SET, LISTEN, temporary table or session lock. Reads are SQLAlchemy Core statements, compiled to text
-(`kit/statements.py`) and fetched with asyncpg; a row is an `asyncpg.Record`, read by name.
+The read pool is autocommit and read-only. Connections of both are handed on without a reset round trip, so nothing may
+leave session state on them: no SET, LISTEN, temporary table or session lock. Statements are SQLAlchemy Core's, compiled
+to text (`kit/statements.py`) and sent with asyncpg; a row is an `asyncpg.Record`, read by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable, event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Executable
 
 from kit import footprint, metrics
-from kit.pool import Connection, ReadPool
+from kit.pool import Connection, ReadPool, WritePool
 from kit.settings import Settings
 from kit.statements import Prepared, prepare
+from kit.writes import Transaction
 
-STATEMENT_TIMEOUT_MS = 15_000
+READS = {"application_name": "esc reads", "default_transaction_read_only": "on", "statement_timeout": "15s"}
+"""No read may take long."""
+WRITES = {
+    "application_name": "esc writes",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "10min",
+    "idle_in_transaction_session_timeout": "10min",
+}
+"""A write may wait for its turn behind a long import, but nothing holds its locks for ever."""
 
 Observer = Callable[[str], None]
 observers: list[Observer] = []
 
 
 class Row(Protocol):
-    """A row of either pool, read by name."""
+    """A row, read by name."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
@@ -39,7 +46,7 @@ class Database:
 
     def __init__(self) -> None:
         self._reads: ReadPool | None = None
-        self._writes: AsyncEngine | None = None
+        self._writes: WritePool | None = None
 
     @property
     def reads(self) -> ReadPool:
@@ -48,21 +55,19 @@ class Database:
         return self._reads
 
     @property
-    def writes(self) -> AsyncEngine:
+    def writes(self) -> WritePool:
         if self._writes is None:
             raise RuntimeError("the database is not open")
         return self._writes
 
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction that tells nobody of what it wrote but the database; acts have `services/uow.py`."""
+        async with self.writes.begin() as connection:
+            yield Transaction(connection)
+
     async def open(self, settings: Settings) -> None:
-        self._writes = create_async_engine(
-            engine_url(settings.database_url),
-            pool_size=settings.write_pool_size,
-            max_overflow=5,
-            hide_parameters=True,
-            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
-            json_deserializer=orjson.loads,
-        )
-        event.listen(self._writes.sync_engine, "checkout", _refuse_closed)
+        self._writes = WritePool(partial(connect, settings.database_url, WRITES), settings.write_pool_size)
         self._reads = ReadPool(partial(connect, settings.database_url), settings.read_pool_size)
         await self._reads.open()
 
@@ -70,7 +75,7 @@ class Database:
         if self._reads is not None:
             await self._reads.close()
         if self._writes is not None:
-            await self._writes.dispose()
+            await self._writes.close()
         self._reads = self._writes = None
 
 
@@ -78,30 +83,13 @@ database = Database()
 
 
 def engine_url(url: str) -> str:
-    """SQLAlchemy's form of a libpq address."""
+    """SQLAlchemy's form of a libpq address, for migrations."""
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
 
 
-def _refuse_closed(_connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-    """Lets the pool open another connection in the place of one that the server has closed; saves asking it each time.
-
-    asyncpg notices by itself, since it reads from the socket all the time.
-    """
-    driver = record.driver_connection
-    if driver is None or driver.is_closed():
-        raise DisconnectionError("the server has closed the connection")
-
-
-async def connect(url: str) -> Connection:
-    """A connection for reads that stand alone: read-only, and no statement may take long."""
-    connection = await asyncpg.connect(
-        url,
-        server_settings={
-            "default_transaction_read_only": "on",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "application_name": "esc reads",
-        },
-    )
+async def connect(url: str, settings: Mapping[str, str] = READS) -> Connection:
+    """A connection with these settings of the session, and our codecs."""
+    connection = await asyncpg.connect(url, server_settings=dict(settings))
     codec = partial(connection.set_type_codec, schema="pg_catalog")
     try:
         await codec("jsonb", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb)

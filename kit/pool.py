@@ -1,7 +1,8 @@
-"""The read pool: plain connections, since what asyncpg's own pool does around a query costs as much as the query."""
+"""The pools: plain connections, since what asyncpg's own pool does around a query costs as much as the query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -17,12 +18,11 @@ BROKEN = (
 )
 """The connection is of no use any more, also where asyncpg has yet to see its end: the server spoke its last word."""
 
+UNDO_SECONDS = 5.0
 
-class ReadPool:
-    """Up to `size` connections, opened as they are needed, the one used last first. Who waits is served in turn.
 
-    Every statement stands alone and changes nothing, so one whose connection broke is sent again, once.
-    """
+class Pool:
+    """Up to `size` connections, opened as they are needed, the one used last first. Who waits is served in turn."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], size: int) -> None:
         self._connect = connect
@@ -35,11 +35,22 @@ class ReadPool:
         self._idle.append(await self._connect())
 
     async def close(self) -> None:
-        """Waits for the statements that are running."""
+        """Waits for what is running."""
         for _ in range(self._size):
             await self._turns.acquire()
         await asyncio.gather(*(connection.close() for connection in self._idle))
         self._idle.clear()
+
+    def _take(self) -> "Connection | None":
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
+
+
+class ReadPool(Pool):
+    """Every statement stands alone and changes nothing, so one whose connection broke is sent again, once."""
 
     async def fetch(self, text: str, *arguments: Any) -> Sequence[asyncpg.Record]:
         """All rows. Raises what asyncpg raises for the statement, and OSError while the server is away."""
@@ -52,13 +63,6 @@ class ReadPool:
                     raise
             return await self._on(await self._connect(), text, arguments)
 
-    def _take(self) -> "Connection | None":
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        return None
-
     async def _on(self, connection: Connection, text: str, arguments: Sequence[Any]) -> Sequence[asyncpg.Record]:
         try:
             rows: Sequence[asyncpg.Record] = await connection.fetch(text, *arguments)
@@ -70,3 +74,57 @@ class ReadPool:
             raise
         self._idle.append(connection)
         return rows
+
+
+class WritePool(Pool):
+    """Lends connections that have begun a transaction. One that may still be in it is closed, never lent again."""
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """A transaction that commits when the block ends, and rolls back when it raises.
+
+        Raises what asyncpg raises, and OSError while the server is away. Where the commit raises, nobody knows whether
+        it arrived.
+        """
+        async with self._turns:
+            connection = await self._begun()
+            try:
+                yield connection
+                await _commit(connection)
+            except BaseException:
+                await self._undo(connection)
+                raise
+            self._idle.append(connection)
+
+    async def _begun(self) -> Connection:
+        """A connection kept, or a new one where the server has closed that one: nothing was sent yet but BEGIN."""
+        if connection := self._take():
+            with suppress(asyncpg.InterfaceError, *BROKEN):
+                return await _begin(connection)
+        return await _begin(await self._connect())
+
+    async def _undo(self, connection: Connection) -> None:
+        """Rolls back, once the server has ended what was cancelled; else closes the connection, which undoes it too."""
+        with suppress(Exception):
+            try:
+                async with asyncio.timeout(UNDO_SECONDS):
+                    await connection.execute("ROLLBACK")
+            except BaseException:
+                connection.terminate()
+                raise
+            self._idle.insert(0, connection)
+
+
+async def _begin(connection: Connection) -> Connection:
+    try:
+        await connection.execute("BEGIN")
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _commit(connection: Connection) -> None:
+    """PostgreSQL answers a COMMIT after a statement that failed, whoever caught its error, with a ROLLBACK."""
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise asyncpg.InFailedSQLTransactionError("a statement had failed, so nothing was committed")

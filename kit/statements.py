@@ -7,9 +7,12 @@ A statement is built with SQLAlchemy Core. `late` stands in the place of a value
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from typing import cast as typed
 
-from sqlalchemy import ColumnElement, Executable, Table, TextClause, bindparam, cast, select
+import orjson
+from sqlalchemy import ColumnElement, Executable, Insert, Table, TextClause, UpdateBase, bindparam, cast, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.cache_key import CacheKey
@@ -17,7 +20,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.types import TypeEngine
 
-DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+DIALECT = PGDialect_asyncpg(  # type: ignore[no-untyped-call]
+    json_serializer=lambda value: orjson.dumps(value, default=str).decode()
+)
 COMPILED_STATEMENTS = 500
 
 Process = Callable[[Any], Any]
@@ -40,13 +45,20 @@ def unseen(value: BindParameter[Any]) -> ColumnElement[Any]:
 
 
 class Prepared:
-    """A text, the tables that it reads (None: unknown), and what to send for each of its `$n`."""
+    """A text, the tables that it names, those that it writes (None: unknown), and what to send for each of its `$n`."""
 
-    __slots__ = ("_called", "_fixed", "_late", "tables", "text")
+    __slots__ = ("_called", "_fixed", "_late", "tables", "text", "written")
 
-    def __init__(self, text: str, tables: frozenset[str] | None, binds: Sequence[Bind]) -> None:
+    def __init__(
+        self,
+        text: str,
+        tables: frozenset[str] | None,
+        binds: Sequence[Bind],
+        written: frozenset[str] | None = frozenset(),
+    ) -> None:
         self.text = text
         self.tables = tables
+        self.written = written
         self._fixed: list[Any] = [None] * len(binds)
         self._late: list[tuple[int, str]] = []
         self._called: list[tuple[int, Callable[[], Any], Process | None]] = []
@@ -70,11 +82,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A text, and for each of its `$n` which bound value of the statement it takes and how that type is sent."""
+    """A text, and for each of its `$n` what it takes and how that type is sent.
+
+    It takes one of the statement's bound values, by its place among them, or a column's default.
+    """
 
     text: str
     tables: frozenset[str] | None
-    binds: tuple[tuple[int, Process | None], ...]
+    binds: tuple[tuple[int | BindParameter[Any], Process | None], ...]
+    written: frozenset[str] | None
 
 
 _compiled: OrderedDict[tuple[Any, ...], _Compiled] = OrderedDict()
@@ -90,19 +106,31 @@ def prepare(statement: Executable) -> Prepared:
         raise TypeError(f"not a SQL statement: {statement!r}")
     key = statement._generate_cache_key()  # noqa: SLF001 - what SQLAlchemy's own cache goes by
     if key is None:
-        return _once(_compile(statement, None), _tables(statement))
+        return _once(_compile(statement, None), _tables(statement), _written(statement))
     kept = _compiled.get(key.key)
     if kept is None:
         compiled = _compile(statement, key)
-        kept = _reusable(compiled, key, _tables(statement))
+        kept = _reusable(compiled, key, _tables(statement), _written(statement))
         if kept is None:
-            return _once(compiled, _tables(statement))
+            return _once(compiled, _tables(statement), _written(statement))
         _compiled[key.key] = kept
         if len(_compiled) > COMPILED_STATEMENTS:
             _compiled.popitem(last=False)
     else:
         _compiled.move_to_end(key.key)
-    return Prepared(kept.text, kept.tables, [(key.bindparams[index], process) for index, process in kept.binds])
+    binds = [(key.bindparams[each] if isinstance(each, int) else each, process) for each, process in kept.binds]
+    return Prepared(kept.text, kept.tables, binds, kept.written)
+
+
+def prepare_rows(statement: Insert, rows: Sequence[Mapping[str, Any]]) -> tuple[Prepared, list[list[Any]]]:
+    """An insert of one row, and what to send for each of many. All have the columns of the first, or more."""
+    columns = [statement.table.c[name] for name in rows[0]]
+    prepared = prepare(statement.values({column.name: late(column.name, column.type) for column in columns}))
+    processes = [(column.name, column.type._cached_bind_processor(DIALECT)) for column in columns]  # noqa: SLF001 - as the compiler does
+    return prepared, [
+        prepared.arguments({name: process(row[name]) if process else row[name] for name, process in processes})
+        for row in rows
+    ]
 
 
 def _tables(statement: ClauseElement) -> frozenset[str] | None:
@@ -111,6 +139,14 @@ def _tables(statement: ClauseElement) -> frozenset[str] | None:
     if any(isinstance(each, TextClause) for each in elements):
         return None
     return frozenset(each.name for each in elements if isinstance(each, Table))
+
+
+def _written(statement: ClauseElement) -> frozenset[str] | None:
+    """The tables that the statement writes, in its common table expressions too; None for a text, which tells none."""
+    if isinstance(statement, TextClause):
+        return None
+    parts = (part for part in visitors.iterate(statement) if isinstance(part, UpdateBase))
+    return frozenset(typed("Table", part.table).name for part in parts)
 
 
 def _compile(statement: ClauseElement, key: CacheKey | None) -> SQLCompiler:
@@ -122,17 +158,43 @@ def _compile(statement: ClauseElement, key: CacheKey | None) -> SQLCompiler:
     return compiled
 
 
-def _once(compiled: SQLCompiler, tables: frozenset[str] | None) -> Prepared:
+def _once(
+    compiled: SQLCompiler, tables: frozenset[str] | None, written: frozenset[str] | None = frozenset()
+) -> Prepared:
     """A statement that is compiled anew each time: the members of its `IN (…)` are among the values."""
-    values = compiled.params
+    known = {**compiled.binds, **_defaults(compiled)}
+    names = compiled.positiontup or ()
+    if written and (lost := [name for name in names if name in known and _is_lost(known[name])]):
+        raise TypeError(f"name the columns {', '.join(lost)}: SQLAlchemy forgets defaults of a write within another")
+    values = compiled.params if any(name not in known for name in names) else {}
     binds = [
-        (compiled.binds[name] if name in compiled.binds else bindparam(None, values[name]), _processor(compiled, name))
-        for name in compiled.positiontup or ()
+        (known[name] if name in known else bindparam(None, values[name]), _processor(compiled, name)) for name in names
     ]
-    return Prepared(compiled.string, tables, binds)
+    return Prepared(compiled.string, tables, binds, written)
 
 
-def _reusable(compiled: SQLCompiler, key: CacheKey, tables: frozenset[str] | None) -> _Compiled | None:
+def _defaults(compiled: SQLCompiler) -> dict[str, BindParameter[Any]]:
+    """What columns that a write does not name are given, worked out each time that it is sent."""
+    inserted = ((column, column.default) for column in compiled.insert_prefetch)
+    updated = ((column, column.onupdate) for column in compiled.update_prefetch)
+    return {
+        column.key: bindparam(column.key, callable_=partial(_default, given), type_=column.type)
+        for column, given in (*inserted, *updated)
+    }
+
+
+def _is_lost(bind: BindParameter[Any]) -> bool:
+    """Whether the compiler made it for a default: what statements hold has a value, a callable or a name of its own."""
+    return bind.value is None and bind.callable is None and not bind.required and not bind.unique
+
+
+def _default(given: Any) -> Any:
+    return given.arg(None) if given.is_callable else given.arg
+
+
+def _reusable(
+    compiled: SQLCompiler, key: CacheKey, tables: frozenset[str] | None, written: frozenset[str] | None
+) -> _Compiled | None:
     """None where the text depends on values, as that of `IN (…)` does, or it is not plain which value is whose."""
     match = compiled._cache_key_bind_match  # noqa: SLF001 - which binds the compiler made of which of the key's
     distinct = len({bind.key for bind in key.bindparams}) == len(key.bindparams)
@@ -141,10 +203,14 @@ def _reusable(compiled: SQLCompiler, key: CacheKey, tables: frozenset[str] | Non
     bound = match[0]
     source = {bind: index for index, each in enumerate(key.bindparams) for bind in bound.get(each, ())}
     names = compiled.positiontup or ()
-    if any(compiled.binds[name] not in source for name in names):
+    defaults = _defaults(compiled)
+    if any(name not in defaults and compiled.binds[name] not in source for name in names):
         return None
-    binds = tuple((source[compiled.binds[name]], _processor(compiled, name)) for name in names)
-    return _Compiled(compiled.string, tables, binds)
+    binds = tuple(
+        (defaults[name] if name in defaults else source[compiled.binds[name]], _processor(compiled, name))
+        for name in names
+    )
+    return _Compiled(compiled.string, tables, binds, written)
 
 
 def _processor(compiled: SQLCompiler, name: str) -> Process | None:

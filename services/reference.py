@@ -5,11 +5,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kit import clock
 from kit.errors import Refused
-from kit.ids import uuid7
+from kit.writes import Transaction
 from models.area import Department, District, Industry, ServiceCategory, Street
 from models.base import table_of
 from models.reference import rows
@@ -17,18 +15,16 @@ from models.refusals import Refusal
 from models.words import SensitiveException, SensitiveWord
 from services.uow import UnitOfWork
 
-CHUNK = 500
 
-
-async def load(connection: AsyncConnection) -> None:
+async def load(writing: Transaction) -> None:
     """Brings reference tables to what the files say. Words are only added: administrators edit them (R-ADM-03)."""
-    await _replace(connection, District, _pick(rows("districts"), "code", "name", "name_en"))
-    await _replace(connection, Street, _pick(rows("streets"), "code", "name", "district_code"))
-    await _replace(connection, Department, _pick(rows("departments"), "code", "name", "short_name", "name_en"))
-    await _replace(connection, Industry, (_industry(row) for row in rows("industries")))
-    await _replace(connection, ServiceCategory, (_category(row) for row in rows("service_categories")))
-    await _add(connection, SensitiveWord, _pick(rows("sensitive_words"), "word", "category", "severity", "suggestion"))
-    await _add(connection, SensitiveException, _pick(rows("sensitive_exceptions"), "phrase"))
+    await _replace(writing, District, _pick(rows("districts"), "code", "name", "name_en"))
+    await _replace(writing, Street, _pick(rows("streets"), "code", "name", "district_code"))
+    await _replace(writing, Department, _pick(rows("departments"), "code", "name", "short_name", "name_en"))
+    await _replace(writing, Industry, (_industry(row) for row in rows("industries")))
+    await _replace(writing, ServiceCategory, (_category(row) for row in rows("service_categories")))
+    await _add(writing, SensitiveWord, _pick(rows("sensitive_words"), "word", "category", "severity", "suggestion"))
+    await _add(writing, SensitiveException, _pick(rows("sensitive_exceptions"), "phrase"))
 
 
 def _pick(source: Iterable[Mapping[str, str]], *names: str) -> Iterable[dict[str, Any]]:
@@ -48,34 +44,15 @@ def _category(row: Mapping[str, str]) -> dict[str, Any]:
     return {"code": row["code"], "name": row["name"], "parent_code": row["parent_code"] or None}
 
 
-async def _replace(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
-    table = table_of(model)
-    for chunk in _chunks(values):
-        statement = upsert(table).values(chunk)
-        changed = {name: statement.excluded[name] for name in chunk[0] if name != "code"}
-        await connection.execute(statement.on_conflict_do_update(index_elements=["code"], set_=changed))
+async def _replace(writing: Transaction, model: Any, values: Iterable[dict[str, Any]]) -> None:
+    rows, statement = list(values), upsert(table_of(model))
+    changed = {name: statement.excluded[name] for name in rows[0] if name != "code"}
+    await writing.insert(statement.on_conflict_do_update(index_elements=["code"], set_=changed), rows)
 
 
-async def _add(connection: AsyncConnection, model: Any, values: Iterable[dict[str, Any]]) -> None:
-    table = table_of(model)
-    now = clock.real()
-    for chunk in _chunks(values):
-        full = [
-            {
-                "id": uuid7(),
-                "created_at": now,
-                "updated_at": now,
-                **({"enabled": True} if "enabled" in table.c else {}),
-                **row,
-            }
-            for row in chunk
-        ]
-        await connection.execute(upsert(table).values(full).on_conflict_do_nothing())
-
-
-def _chunks(values: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
-    gathered = list(values)
-    return (gathered[start : start + CHUNK] for start in range(0, len(gathered), CHUNK))
+async def _add(writing: Transaction, model: Any, values: Iterable[dict[str, Any]]) -> None:
+    """What the columns of a new word hold besides, its table says."""
+    await writing.insert(upsert(table_of(model)).on_conflict_do_nothing(), list(values))
 
 
 async def require_code(uow: UnitOfWork, model: Any, code: str | None, field: str) -> None:
@@ -89,9 +66,8 @@ async def require_codes(
 ) -> None:
     """Refuses the first code that the reference table does not hold, by its place in the list."""
     column = table_of(model).c.code
-    known = (
-        set((await uow.execute(select(column).where(column == func.any(list(codes))))).scalars()) if codes else set()
-    )
+    found = await uow.execute(select(column).where(column == func.any(list(codes)))) if codes else ()
+    known = {row["code"] for row in found}
     for number, code in enumerate(codes):
         if code not in known:
             raise Refused(Refusal.UNKNOWN_CODE, ["values", field, *([number] if numbered else [])], code=code)

@@ -1,26 +1,24 @@
 """The one write transaction of an act: its statements, its events and its audit row commit together or not at all."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import orjson
+from asyncpg import IntegrityConstraintViolationError
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from sqlalchemy import CursorResult, Executable, Table, TextClause, UpdateBase, func, insert, select
-from sqlalchemy.engine.interfaces import Compiled
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql import visitors
+from sqlalchemy import Text, func, insert, select
 
 from auth.viewer import STAFF, Viewer
-from kit import metrics
-from kit.db import Row, database, fetch_text
+from kit.db import database, fetch_text
 from kit.errors import Refused
 from kit.generations import generations
 from kit.ids import uuid7
+from kit.pool import Connection
+from kit.statements import late, prepare
+from kit.writes import Transaction
 from models.account import AuditEntry
 from models.events import Event
 from models.refusals import Refusal
@@ -37,6 +35,7 @@ CONSTRAINTS: dict[str, tuple[Refusal, list[str]]] = {
     "uq_sensitive_word_word": (Refusal.ALREADY_EXISTS, ["word"]),
     "uq_sensitive_exception_phrase": (Refusal.ALREADY_EXISTS, ["phrase"]),
 }
+_TAKE_TURNS = prepare(select(func.pg_advisory_xact_lock(func.hashtextextended(late("act", Text), 0))))
 SQLSTATES = {"23505": Refusal.ALREADY_EXISTS, "23503": Refusal.STILL_IN_USE, "23514": Refusal.INVALID_VALUE}
 
 
@@ -51,34 +50,18 @@ class Act:
 
 
 @dataclass(slots=True)
-class UnitOfWork:
+class UnitOfWork(Transaction):
     """Handed first to every service that writes. Services never commit and never open one."""
 
-    connection: AsyncConnection
     act: Act | None = None
     events: list[Event] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
-    written: set[str] = field(default_factory=set)
     consequences: list[Callable[[], None]] = field(default_factory=list)
-
-    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        metrics.SQL_STATEMENTS.inc()
-        result = await self.connection.execute(statement, parameters)
-        if compiled := result.context.compiled:
-            self.written |= tables_written(compiled)
-        return result
-
-    async def one(self, statement: Executable) -> Row | None:
-        """The first row by name, or None."""
-        return (await self.execute(statement)).mappings().first()
-
-    async def value(self, statement: Executable) -> Any:
-        return (await self.execute(statement)).scalar()
 
     async def take_turns(self, act: str) -> None:
         """Waits until no other transaction does this act, so that what one wrote the next one finds."""
-        await self.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(act, 0))))
+        await self.execute(_TAKE_TURNS, act=act)
 
     def emit(self, event: Event) -> None:
         """Queues the event's reactions (`jobs/on_event.py`) in this transaction: rolled back with it."""
@@ -114,16 +97,15 @@ class UnitOfWork:
         await self.execute(insert(AuditEntry).values(entry.model_dump()))
 
 
-async def enqueue(connection: AsyncConnection, events: Sequence[Event]) -> None:
+async def enqueue(connection: Connection, events: Sequence[Event]) -> None:
     """Puts events into the job queue on the transaction's own connection. Handlers are idempotent by its id."""
     if not events:
         return
-    raw = await connection.get_raw_connection()
     payloads: list[bytes | None] = [
         orjson.dumps({"id": uuid7().hex, "type": type(event).__name__, **asdict(event)}, default=str)
         for event in events
     ]
-    queue = Queries(AsyncpgDriver(raw.driver_connection))  # type: ignore[arg-type]
+    queue = Queries(AsyncpgDriver(connection))
     await queue.enqueue([EVENT_ENTRYPOINT] * len(payloads), payloads, [0] * len(payloads))
 
 
@@ -133,29 +115,13 @@ async def queue_depth() -> dict[str, int]:
     return {"queued": 0, "picked": 0, "failed": 0} | {row[0]: row[1] for row in rows}
 
 
-_written: WeakKeyDictionary[Compiled, frozenset[str]] = WeakKeyDictionary()
-
-
-def tables_written(compiled: Compiled) -> frozenset[str]:
-    """The tables that a statement writes, in its common table expressions too. A text tells none, so it means all."""
-    if (known := _written.get(compiled)) is not None:
-        return known
-    if isinstance(compiled.statement, TextClause):
-        return generations.watched
-    parts = visitors.iterate(compiled.statement)
-    tables = frozenset(cast("Table", part.table).name for part in parts if isinstance(part, UpdateBase))
-    _written[compiled] = tables
-    return tables
-
-
-def refusal_of(error: IntegrityError) -> Refused | None:
+def refusal_of(error: IntegrityConstraintViolationError) -> Refused | None:
     """The refusal that a broken constraint means to the caller, by the constraint's name, else by its kind."""
-    cause = getattr(error.orig, "__cause__", None)
-    name = getattr(cause, "constraint_name", None)
+    name = error.constraint_name
     if name in CONSTRAINTS:
         code, path = CONSTRAINTS[name]
         return Refused(code, path)
-    if code_by_state := SQLSTATES.get(str(getattr(cause, "sqlstate", ""))):
+    if code_by_state := SQLSTATES.get(error.sqlstate):
         return Refused(code_by_state, zh=name, en=name)
     return None
 
@@ -166,16 +132,16 @@ async def unit_of_work(act: Act | None = None) -> AsyncIterator[UnitOfWork]:
 
     What was written is told to this process at once, also when nobody knows whether the commit arrived.
     """
-    written = set[str]()
+    written: Iterable[str] = ()
     try:
         async with database.writes.begin() as connection:
             uow = UnitOfWork(connection, act)
             yield uow
             await uow.finish()
-            written = uow.written
+            written = generations.watched if uow.anything else uow.written
         for consequence in uow.consequences:
             consequence()
-    except IntegrityError as error:
+    except IntegrityConstraintViolationError as error:
         raise refusal_of(error) or error from error
     finally:
         generations.rise(written)

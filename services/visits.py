@@ -47,7 +47,7 @@ async def fold(uow: UnitOfWork) -> int:
     )
     counts: dict[str, Counter[UUID]] = defaultdict(Counter)
     for row in await uow.execute(marked):
-        counts[row.kind][row.item_id] += 1
+        counts[row["kind"]][row["item_id"]] += 1
     for name, items in sorted(counts.items()):
         await _add(uow, name, sorted(items.items()))
     return sum(items.total() for items in counts.values())

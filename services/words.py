@@ -131,15 +131,14 @@ def _checked(report: Report, seen: dict[str, int], number: int, raw: Mapping[str
 async def _write(uow: UnitOfWork, report: Report, words: Sequence[dict[str, Any]]) -> None:
     table = table_of(SensitiveWord)
     wanted = select(table).where(table.c.word == func.any([values["word"] for values in words]))
-    there = {row["word"]: row for row in (await uow.execute(wanted)).mappings()}
+    there = {row["word"]: row for row in await uow.execute(wanted)}
     fresh = [SensitiveWord(**values).model_dump() for values in words if values["word"] not in there]
     changed = [
         (there[values["word"]]["id"], values)
         for values in words
         if values["word"] in there and any(there[values["word"]][name] != value for name, value in values.items())
     ]
-    if fresh:
-        await uow.execute(insert(table), fresh)
+    await uow.insert(insert(table), fresh)
     for key, values in changed:
         await uow.execute(update(table).where(table.c.id == key).values(values))
     uow.targets.extend(global_id(table.name, key) for key in (*(row["id"] for row in fresh), *dict(changed)))

@@ -100,8 +100,8 @@ async def _make_template(servers: Servers, name: str) -> None:
         settings.database_url = servers.database(name)
         await migrations.upgrade(settings.database_url)
         await pools.open(settings)
-        async with pools.writes.begin() as writer:
-            await reference.load(writer)
+        async with pools.write() as writing:
+            await reference.load(writing)
         await pools.close()
         await connection.execute(f"ALTER DATABASE {name} IS_TEMPLATE true")
     finally:
@@ -211,8 +211,8 @@ async def api(empty_database: str) -> AsyncIterator[Api]:
     application = app.Application()
     async with app.lifespan(application.starlette):
         await bus.redis.flushdb()
-        async with pools.writes.begin() as writer:
-            await demo_accounts.load_demo_accounts(writer, hash_password("esc-demo-1"))
+        async with pools.write() as writing:
+            await demo_accounts.load_demo_accounts(writing, hash_password("esc-demo-1"))
         transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://esc.test") as client:
             yield Api(client)

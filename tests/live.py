@@ -140,16 +140,16 @@ async def newest() -> int:
 
 
 async def make_notes() -> None:
-    async with database.writes.begin() as connection:
-        await connection.exec_driver_sql("CREATE TABLE note (id bigint PRIMARY KEY, text text NOT NULL)")
+    async with database.write() as writing:
+        await writing.connection.execute("CREATE TABLE note (id bigint PRIMARY KEY, text text NOT NULL)")
 
 
 async def post(*texts: str, quiet: bool = False) -> None:
     """Writes notes. Their numbers are taken under a lock, so a note that is seen has no earlier one still to come."""
-    async with database.writes.begin() as connection:
-        await connection.exec_driver_sql("LOCK TABLE note IN EXCLUSIVE MODE")
+    async with database.write() as writing:
+        await writing.connection.execute("LOCK TABLE note IN EXCLUSIVE MODE")
         for text in texts:
-            await connection.exec_driver_sql("INSERT INTO note SELECT coalesce(max(id), 0) + 1, $1 FROM note", (text,))
+            await writing.connection.execute("INSERT INTO note SELECT coalesce(max(id), 0) + 1, $1 FROM note", text)
     if not quiet:
         await bus.publish(NEWS)
 

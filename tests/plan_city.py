@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlmodel import SQLModel
 
 import models
@@ -15,6 +15,7 @@ from kit.db import database as pools
 from kit.db import fetch
 from kit.ids import global_id
 from kit.settings import settings
+from kit.writes import Transaction
 from models.base import table_of
 from models.job import JobState
 from models.publishing import PublicationState, RevisionState
@@ -61,10 +62,10 @@ WORD = {
 
 async def build() -> None:
     """Fills the database, which has reference data, and the index in `settings.home`."""
-    async with pools.writes.begin() as connection:
-        await load_demo_accounts(connection, "no password")
-        await load_city(connection)
-        await connection.run_sync(_unsettle)
+    async with pools.write() as writing:
+        await load_demo_accounts(writing, "no password")
+        await load_city(writing)
+        await _unsettle(writing)
     index = open_index(settings, writer=True)
     try:
         await rebuild(index)
@@ -72,44 +73,46 @@ async def build() -> None:
         await index.close()
 
 
-def _unsettle(connection: Connection) -> None:
+async def _unsettle(writing: Transaction) -> None:
     """Not all is well in a city: every eleventh thing is offline, revisions stand in every state, jobs fail."""
     for table in TABLES.values():
-        keys = connection.execute(select(table.c.id).order_by(table.c.id)).scalars().all()
+        keys = await _keys(writing, select(table.c.id).order_by(table.c.id))
         for number, item in enumerate(keys[::11]):
             who = key("account", VIEWERS[number % len(VIEWERS)])
             hidden = {"state": PublicationState.OFFLINE, "offline_reason": "装修", "offline_by": who}
-            connection.execute(update(table).where(table.c.id == item).values(hidden))
-    decided, waiting = (
-        connection.execute(select(REVISION.c.id).where(REVISION.c.state == state).order_by(REVISION.c.id))
-        .scalars()
-        .all()
+            await writing.execute(update(table).where(table.c.id == item).values(hidden))
+    decided, waiting = [
+        await _keys(writing, select(REVISION.c.id).where(REVISION.c.state == state).order_by(REVISION.c.id))
         for state in (RevisionState.PUBLISHED, RevisionState.PENDING_REVIEW)
-    )
-    _put_into(connection, decided[::9], (RevisionState.SUPERSEDED, RevisionState.WITHDRAWN))
-    _put_into(connection, waiting[::2], (RevisionState.DRAFT, RevisionState.REJECTED, RevisionState.SCHEDULED))
-    _attach(connection)
-    connection.execute(insert(table_of(models.Job)), list(_jobs()))
-    connection.execute(insert(table_of(models.AuditEntry)), list(_acts()))
+    ]
+    await _put_into(writing, decided[::9], (RevisionState.SUPERSEDED, RevisionState.WITHDRAWN))
+    await _put_into(writing, waiting[::2], (RevisionState.DRAFT, RevisionState.REJECTED, RevisionState.SCHEDULED))
+    await _attach(writing)
+    await writing.insert(insert(table_of(models.Job)), list(_jobs()))
+    await writing.insert(insert(table_of(models.AuditEntry)), list(_acts()))
 
 
-def _put_into(connection: Connection, keys: Sequence[Any], states: Sequence[RevisionState]) -> None:
+async def _keys(writing: Transaction, statement: Select[Any]) -> list[Any]:
+    return [row["id"] for row in await writing.execute(statement)]
+
+
+async def _put_into(writing: Transaction, keys: Sequence[Any], states: Sequence[RevisionState]) -> None:
     for number, revision in enumerate(keys):
         values = {"state": states[number % len(states)], "remark": "请补充依据", "publish_at": NOW + timedelta(days=9)}
-        connection.execute(update(REVISION).where(REVISION.c.id == revision).values(values))
+        await writing.execute(update(REVISION).where(REVISION.c.id == revision).values(values))
 
 
-def _attach(connection: Connection) -> None:
+async def _attach(writing: Transaction) -> None:
     """Files to most policies and articles, and sensitive words found in every other revision."""
     files = [{"name": "附件.pdf", "url": "/files/1.pdf", "content_type": "application/pdf", "size": 9}, FILE]
     for table in (TABLES["policy"], TABLES["article"]):
-        keys = connection.execute(select(table.c.id).order_by(table.c.id)).scalars().all()
-        connection.execute(update(table).where(table.c.id.in_(keys[::2])).values(attachments=files))
-    revisions = connection.execute(select(REVISION.c.id, REVISION.c["values"]).order_by(REVISION.c.id)).all()
+        keys = await _keys(writing, select(table.c.id).order_by(table.c.id))
+        await writing.execute(update(table).where(table.c.id.in_(keys[::2])).values(attachments=files))
+    revisions = await writing.execute(select(REVISION.c.id, REVISION.c["values"]).order_by(REVISION.c.id))
     for number, (revision, values) in enumerate(revisions):
         with_files = {**values, "attachments": files} if "attachments" in values else values
         words = [WORD] * (number % 3)
-        connection.execute(update(REVISION).where(REVISION.c.id == revision).values(values=with_files, words=words))
+        await writing.execute(update(REVISION).where(REVISION.c.id == revision).values(values=with_files, words=words))
 
 
 def _jobs() -> Sequence[dict[str, Any]]:

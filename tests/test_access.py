@@ -272,8 +272,8 @@ LIST = """query List($ids: [ID!]!) { nodes(ids: $ids) { id }
 
 
 async def place(username: str, **columns: Any) -> None:
-    async with database.writes.begin() as connection:
-        await connection.execute(update(ACCOUNT).where(ACCOUNT.c.username == username).values(**columns))
+    async with database.write() as writing:
+        await writing.execute(update(ACCOUNT).where(ACCOUNT.c.username == username).values(**columns))
 
 
 VIEWS: tuple[tuple[str | None, dict[str, Any], set[str]], ...] = (

@@ -109,8 +109,8 @@ async def test_a_wrong_password_and_a_wrong_name_are_told_the_same(api: Api) -> 
 
 async def test_a_disabled_account_does_not_sign_in_and_does_not_go_on(api: Api) -> None:
     signed_in = await session(api)
-    async with database.writes.begin() as connection:
-        await connection.execute(update(ACCOUNT).where(ACCOUNT.c.username == "buyer").values(enabled=False))
+    async with database.write() as writing:
+        await writing.execute(update(ACCOUNT).where(ACCOUNT.c.username == "buyer").values(enabled=False))
     assert await refusal(api, password=PASSWORD) == "ACCOUNT_DISABLED"
     assert await refusal(api, password="wrong") == "WRONG_CREDENTIALS"
     assert await refresh(api, signed_in["refreshToken"]) == (None, ["ACCOUNT_DISABLED"])
@@ -193,8 +193,8 @@ async def test_junk_is_no_refresh_token(api: Api) -> None:
 
 async def test_a_session_that_has_expired_is_not_refreshed(api: Api) -> None:
     signed_in = await session(api)
-    async with database.writes.begin() as connection:
-        await connection.execute(update(SESSION).values(expires_at=clock.real() - timedelta(seconds=1)))
+    async with database.write() as writing:
+        await writing.execute(update(SESSION).values(expires_at=clock.real() - timedelta(seconds=1)))
     assert await refresh(api, signed_in["refreshToken"]) == (None, ["SESSION_ENDED"])
 
 

@@ -52,8 +52,8 @@ async def rivals() -> AsyncIterator[list[httpx.AsyncClient]]:
 async def test_ours_and_the_rivals_in_python_answer_the_same(
     api: Api, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with pools.writes.begin() as connection:
-        await load_city(connection)
+    async with pools.write() as writing:
+        await load_city(writing)
     monkeypatch.setitem(os.environ, "DATABASE_URL", empty_database)
     reader = await asyncpg.connect(empty_database)
     asked = await workloads.reads(reader)
@@ -74,9 +74,9 @@ async def test_mercurius_answers_what_the_limit_answers_and_counts_a_ballot_once
 ) -> None:
     contenders.check()
     monkeypatch.setitem(os.environ, "DATABASE_URL", database)
-    async with pools.writes.begin() as connection:
-        await load_demo_accounts(connection, "no password")
-        await load_city(connection)
+    async with pools.write() as writing:
+        await load_demo_accounts(writing, "no password")
+        await load_city(writing)
     reader = await asyncpg.connect(database)
     asked = await workloads.reads(reader)
     ((round_id, candidates),) = (await voting.open_rounds(reader, 1)).items()
@@ -116,8 +116,8 @@ async def voting_api(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> As
     ours.main()
     application = app.Application()
     async with app.lifespan(application.starlette):
-        async with pools.writes.begin() as connection:
-            await load_demo_accounts(connection, "no password")
+        async with pools.write() as writing:
+            await load_demo_accounts(writing, "no password")
         transport = httpx.ASGITransport(app=application)
         async with httpx.AsyncClient(transport=transport, base_url="http://esc.test") as client:
             yield Api(client)

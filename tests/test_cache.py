@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import delete, func, insert, literal, select, text, update
+from sqlalchemy import Executable, delete, func, insert, literal, select, text, update
 from sqlmodel import SQLModel
 
 from auth.access import RULES, Rule
@@ -22,11 +22,12 @@ from kit.feed import SILENCE_SECONDS, Feed
 from kit.footprint import Footprint
 from kit.generations import announce, generations
 from kit.ids import uuid7
+from kit.statements import prepare
 from models.area import District
 from models.base import table_of
 from models.store import Store
 from models.words import SensitiveWord
-from services.uow import tables_written, unit_of_work
+from services.uow import unit_of_work
 from tests.processes import until
 from tests.storefront import put_stores
 from tests.test_feed import Gate, cut
@@ -205,17 +206,17 @@ async def _write_and_fail() -> None:
 async def test_tables_are_found_wherever_a_statement_writes_them(kept: Kept) -> None:
     removed = delete(WORD).where(WORD.c.word == "甲").returning(WORD.c.id).cte("removed")
     renamed = update(DISTRICT).where(DISTRICT.c.code.in_(select(literal("1")))).values(name="乙").returning(literal(1))
-    statements = {
-        insert(STORE).from_select(["id"], select(removed.c.id)): {"store", "sensitive_word"},
+    statements: dict[Executable, set[str] | None] = {
+        insert(STORE).from_select(["id"], select(removed.c.id), include_defaults=False): {"store", "sensitive_word"},
         select(func.count()).select_from(removed): {"sensitive_word"},
         select(literal(1)).add_cte(renamed.cte("renamed")): {"district"},
         update(STORE).where(STORE.c.district_code == select(DISTRICT.c.code).scalar_subquery()).values(name="丙"): {
             "store"
         },
         select(STORE): set(),
-        text("UPDATE somewhere SET a = 1"): generations.watched,
+        text("UPDATE somewhere SET a = 1"): None,
     }
-    assert [tables_written(statement.compile()) for statement in statements] == list(statements.values())
+    assert [prepare(statement).written for statement in statements] == list(statements.values())
 
 
 async def test_the_index_is_told_of_by_whoever_has_written_it(kept: Kept) -> None:

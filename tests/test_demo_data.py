@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth.passwords import hash_password
 from auth.viewer import Role
@@ -20,6 +19,7 @@ from kit.db import database as pools
 from kit.settings import ROOT
 from kit.text import plain_text, sanitise_html
 from kit.words import Severity, Word, WordList
+from kit.writes import Transaction
 from models.content import TOPICS
 from models.policy import PolicyKind, PolicyValues
 from models.product import PriceKind
@@ -226,79 +226,73 @@ def test_demo_accounts_are_those_of_the_contract() -> None:
 
 
 @pytest.fixture
-async def connection(database: str) -> AsyncIterator[AsyncConnection]:
-    async with pools.writes.connect() as connection:
-        await load_demo_accounts(connection, hash_password("esc-demo-1"))
-        yield connection
+async def writing(database: str) -> AsyncIterator[Transaction]:
+    async with pools.write() as writing:
+        await load_demo_accounts(writing, hash_password("esc-demo-1"))
+        yield writing
 
 
-async def count(connection: AsyncConnection, kind: str) -> int:
-    return int((await connection.execute(select(func.count()).select_from(TABLES[kind]))).scalar_one())
+async def count(writing: Transaction, kind: str) -> int:
+    return int(await writing.value(select(func.count()).select_from(TABLES[kind])))
 
 
-async def test_loading_the_city_twice_changes_nothing(connection: AsyncConnection) -> None:
-    first = await load_city(connection)
-    again = await load_city(connection)
+async def test_loading_the_city_twice_changes_nothing(writing: Transaction) -> None:
+    first = await load_city(writing)
+    again = await load_city(writing)
     assert first == {"policy": 60, "store": 60, "product": 300, "article": 300, "revision": 12}
     assert again == dict.fromkeys(first, 0)
-    assert [await count(connection, kind) for kind in KINDS] == [60, 60, 300, 300]
+    assert [await count(writing, kind) for kind in KINDS] == [60, 60, 300, 300]
 
 
-async def test_each_item_has_its_history_and_twelve_proposals_wait_some_with_words(connection: AsyncConnection) -> None:
-    await load_city(connection)
-    states = await connection.execute(select(REVISION.c.state, func.count()).group_by(REVISION.c.state))
+async def test_each_item_has_its_history_and_twelve_proposals_wait_some_with_words(writing: Transaction) -> None:
+    await load_city(writing)
+    states = await writing.execute(select(REVISION.c.state, func.count()).group_by(REVISION.c.state))
     assert {str(state): number for state, number in states} == {"PUBLISHED": 720, "PENDING_REVIEW": 12}
-    waiting = (await connection.execute(select(REVISION).where(REVISION.c.state == "PENDING_REVIEW"))).mappings().all()
+    waiting = await writing.execute(select(REVISION).where(REVISION.c.state == "PENDING_REVIEW"))
     assert Counter(row["kind"] for row in waiting) == {"article": 4, "policy": 3, "product": 3, "store": 2}
     assert sum(bool(row["words"]) for row in waiting) == 5
     assert all((row["before"] is None) == (row["no"] == 1) for row in waiting)
     assert {word["severity"] for row in waiting for word in row["words"]} == {"WARN"}
 
 
-async def test_a_scale_of_two_gives_every_institution_a_branch(connection: AsyncConnection) -> None:
-    added = await load_city(connection, scale=2)
+async def test_a_scale_of_two_gives_every_institution_a_branch(writing: Transaction) -> None:
+    added = await load_city(writing, scale=2)
     assert added == {"policy": 60, "store": 96, "product": 600, "article": 536, "revision": 12}
-    branch = (
-        (await connection.execute(select(TABLES["store"]).where(TABLES["store"].c.name == "数织工业软件2号店")))
-        .mappings()
-        .one()
-    )
+    (branch,) = await writing.execute(select(TABLES["store"]).where(TABLES["store"].c.name == "数织工业软件2号店"))
     assert branch["owner"] == f"store:{branch['id'].hex}"
 
 
 async def test_nothing_is_published_in_the_future_and_items_are_no_older_than_400_days(
-    connection: AsyncConnection,
+    writing: Transaction,
 ) -> None:
-    await load_city(connection)
+    await load_city(writing)
     for table in TABLES.values():
-        first, last = (
-            await connection.execute(select(func.min(table.c.published_at), func.max(table.c.published_at)))
-        ).one()
+        ((first, last),) = await writing.execute(select(func.min(table.c.published_at), func.max(table.c.published_at)))
         assert last <= clock.now()
         assert (clock.now() - first).days <= 400
 
 
-async def test_the_bench_data_have_the_platforms_real_volumes(connection: AsyncConnection) -> None:
-    assert await load_bench(connection) == {"store": 500, "product": 5_100, "policy": 2_260}
-    assert await load_bench(connection) == {"store": 0, "product": 0, "policy": 0}
-    bodies = (await connection.execute(select(TABLES["policy"].c.body))).scalars().all()
-    lengths = [len(plain_text(body)) for body in bodies]
+async def test_the_bench_data_have_the_platforms_real_volumes(writing: Transaction) -> None:
+    assert await load_bench(writing) == {"store": 500, "product": 5_100, "policy": 2_260}
+    assert await load_bench(writing) == {"store": 0, "product": 0, "policy": 0}
+    bodies = await writing.execute(select(TABLES["policy"].c.body))
+    lengths = [len(plain_text(row["body"])) for row in bodies]
     assert 1_900 <= sum(lengths) / len(lengths) <= 2_100
 
 
-async def test_the_seller_works_for_the_store_that_the_city_brings(connection: AsyncConnection) -> None:
-    await load_city(connection)
-    managed = await connection.exec_driver_sql(
+async def test_the_seller_works_for_the_store_that_the_city_brings(writing: Transaction) -> None:
+    await load_city(writing)
+    managed = await writing.connection.fetch(
         "SELECT account.username, store.name FROM store_member"
         " JOIN account ON account.id = store_member.account_id JOIN store ON store.id = store_member.store_id"
     )
     assert [tuple(row) for row in managed] == [("seller", "数织工业软件")]
 
 
-async def test_plain_accounts_are_added_once(connection: AsyncConnection) -> None:
-    await load_accounts(connection, 3)
-    await load_accounts(connection, 5)
-    accounts = (
-        await connection.exec_driver_sql("SELECT username, level FROM account WHERE username LIKE 'user%' ORDER BY 1")
-    ).all()
+async def test_plain_accounts_are_added_once(writing: Transaction) -> None:
+    await load_accounts(writing, 3)
+    await load_accounts(writing, 5)
+    accounts = await writing.connection.fetch(
+        "SELECT username, level FROM account WHERE username LIKE 'user%' ORDER BY 1"
+    )
     assert [tuple(account) for account in accounts] == [(f"user00000{number}", 1) for number in range(1, 6)]

@@ -87,8 +87,8 @@ async def tried_again() -> bool:
 async def test_an_outage_that_outlasts_all_attempts_still_loses_no_event(search_server: SearchServer, api: Api) -> None:
     search_server.stop()
     await publish(api)
-    async with pools.writes.begin() as connection:
-        await connection.execute(text("UPDATE pgqueuer SET attempts = :attempts"), {"attempts": MAX_ATTEMPTS})
+    async with pools.write() as writing:
+        await writing.execute(text("UPDATE pgqueuer SET attempts = :attempts"), attempts=MAX_ATTEMPTS)
 
     async def failed_once_more() -> bool:
         rows = await fetch_text("SELECT attempts, status FROM pgqueuer")
@@ -97,8 +97,8 @@ async def test_an_outage_that_outlasts_all_attempts_still_loses_no_event(search_
     async with working():
         await until(failed_once_more)
     search_server.start()
-    async with pools.writes.begin() as connection:
-        await connection.execute(text("UPDATE pgqueuer SET execute_after = created"))
+    async with pools.write() as writing:
+        await writing.execute(text("UPDATE pgqueuer SET execute_after = created"))
     async with working():
         await all_done()
     await in_step(api)

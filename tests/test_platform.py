@@ -43,11 +43,11 @@ async def test_it_is_ready_when_migrated_with_redis_there_and_the_index_built(ap
 
 async def test_it_is_not_ready_before_the_last_migration(api: Api, settle: Settle) -> None:
     await build_index(settle)
-    async with database.writes.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    async with database.write() as writing:
+        await writing.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert await ready(api) == (503, ["database: not migrated"])
-    async with database.writes.begin() as connection:
-        await connection.execute(text("DROP TABLE alembic_version"))
+    async with database.write() as writing:
+        await writing.execute(text("DROP TABLE alembic_version"))
     assert await ready(api) == (503, ["database: UndefinedTableError"])
 
 

@@ -222,8 +222,8 @@ async def test_a_worker_whose_connection_is_cut_begins_anew(api: Api) -> None:
     async with working():
         await publish(api)
         await all_done()
-        async with pools.writes.begin() as connection:
-            await connection.exec_driver_sql(
+        async with pools.write() as writing:
+            await writing.connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'esc worker'"
                 " AND datname = current_database()"
             )
@@ -252,8 +252,8 @@ async def test_the_queues_own_log_is_kept_for_a_week(api: Api) -> None:
     await publish(api)
     async with working():
         await all_done()
-    async with pools.writes.begin() as connection:
-        await connection.execute(text("UPDATE pgqueuer_log SET created = created - interval '8 days' WHERE id % 2 = 0"))
+    async with pools.write() as writing:
+        await writing.execute(text("UPDATE pgqueuer_log SET created = created - interval '8 days' WHERE id % 2 = 0"))
     odd = await fetch_text("SELECT id FROM pgqueuer_log WHERE id % 2 = 1 ORDER BY id")
     await forget_done()
     assert await fetch_text("SELECT id FROM pgqueuer_log ORDER BY id") == odd
@@ -340,7 +340,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_whole_write_or_none(a
 
 async def nothing_under_way() -> bool:
     """No write connection is in anybody's hand."""
-    return "Current Checked out connections: 0" in pools.writes.pool.status()
+    return pools.writes._turns._value == settings.write_pool_size
 
 
 async def hang_up(url: str, operation: dict[str, Any], token: str, seconds: float) -> None:

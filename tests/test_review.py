@@ -281,8 +281,8 @@ async def test_a_reviewer_of_a_place_has_the_work_of_that_place(api: Api) -> Non
         ({"district_code": "310104"}, []),
         ({"district_code": "310104", "department_code": "SHEITC"}, ["委里的文件"]),
     ):
-        async with database.writes.begin() as connection:
-            await connection.execute(update(ACCOUNT).where(ACCOUNT.c.username == "reviewer").values(**columns))
+        async with database.write() as writing:
+            await writing.execute(update(ACCOUNT).where(ACCOUNT.c.username == "reviewer").values(**columns))
         answer = await api(QUEUE, viewer="reviewer")
         assert [node["title"] for node in answer["reviewQueue"]["nodes"]] == expected
         assert (answer["reviewQueue"]["totalCount"], answer["reviewQueueSize"]) == (len(expected), len(expected))

@@ -65,15 +65,15 @@ async def may_ask(api: Api, token: str) -> bool:
 
 
 async def enable(*, enabled: bool) -> None:
-    async with pools.writes.begin() as connection:
-        await connection.execute(update(ACCOUNT).where(ACCOUNT.c.username == "buyer").values(enabled=enabled))
+    async with pools.write() as writing:
+        await writing.execute(update(ACCOUNT).where(ACCOUNT.c.username == "buyer").values(enabled=enabled))
 
 
 async def end_elsewhere(session: SignedIn) -> None:
     """As another process does it: this one hears of it by the line alone."""
     own = SESSION.c.id == tokens.read(session.access).session_id
-    async with pools.writes.begin() as connection:
-        await connection.execute(update(SESSION).where(own).values(ended_at=clock.real()))
+    async with pools.write() as writing:
+        await writing.execute(update(SESSION).where(own).values(ended_at=clock.real()))
 
 
 @asynccontextmanager

@@ -202,8 +202,8 @@ async def test_an_import_without_a_server_does_its_own_events_and_two_at_once_wr
     platform: Platform, database: str
 ) -> None:
     """R-POL-02."""
-    async with pools.writes.begin() as connection:
-        await load_demo_accounts(connection, hash_password("esc-demo-1"))
+    async with pools.write() as writing:
+        await load_demo_accounts(writing, hash_password("esc-demo-1"))
     rows = [record(id=f"T{number}", title=f"关于第{number}批试点的通知", doc_no="") for number in range(1, 21)]
     file = policies(platform.logs / "p.jsonl", *rows, record(id="T21", title=""))
     one, other = await asyncio.gather(*(platform.run("import", "policies", file, "--publish") for _ in range(2)))

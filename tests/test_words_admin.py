@@ -66,8 +66,8 @@ async def test_a_change_that_commits_late_is_noticed_too(api: Api) -> None:
     assert await found(api, "包过,拍胸脯") == ["包过", "拍胸脯"]
     late = """UPDATE sensitive_word SET word = '稳过', updated_at = updated_at + interval '1 microsecond'
       WHERE word = '包过'"""
-    async with database.writes.begin() as connection:
-        await connection.exec_driver_sql(late)
+    async with database.write() as writing:
+        await writing.connection.execute(late)
     assert await found(api, "包过,稳过") == ["稳过"]
 
 

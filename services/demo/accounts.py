@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from auth import tokens
 from auth.passwords import hash_password
@@ -21,6 +20,7 @@ from auth.viewer import (
 )
 from kit import clock
 from kit.db import fetch
+from kit.writes import Transaction
 from models.account import Account, StoreMember
 from models.base import table_of
 from services.account import viewer_of
@@ -66,22 +66,22 @@ DEMO_ACCOUNTS = (
 )
 
 
-async def load_demo_accounts(connection: AsyncConnection, password_hash: str) -> None:
+async def load_demo_accounts(writing: Transaction, password_hash: str) -> None:
     """Adds those of `DEMO_ACCOUNTS` that are missing. Reference data must be loaded; the seller's store may follow."""
-    await add_rows(connection, ACCOUNT, [_row(account, password_hash) for account in DEMO_ACCOUNTS])
+    await add_rows(writing, ACCOUNT, [_row(account, password_hash) for account in DEMO_ACCOUNTS])
     members = [
         {"account_id": key("account", account.username), "store_id": key("store", account.store)}
         for account in DEMO_ACCOUNTS
         if account.store
     ]
-    await add_rows(connection, STORE_MEMBER, members)
+    await add_rows(writing, STORE_MEMBER, members)
 
 
-async def load_accounts(connection: AsyncConnection, count: int) -> None:
+async def load_accounts(writing: Transaction, count: int) -> None:
     """Adds `user000001` to that of the count. All share one hash: argon2 takes tens of milliseconds apiece."""
     password_hash = hash_password(PASSWORD)
     accounts = (DemoAccount(f"user{number:06d}", f"用户{number:06d}", REGISTERED) for number in range(1, count + 1))
-    await add_rows(connection, ACCOUNT, [_row(account, password_hash) for account in accounts])
+    await add_rows(writing, ACCOUNT, [_row(account, password_hash) for account in accounts])
 
 
 def _row(account: DemoAccount, password_hash: str) -> dict[str, Any]:

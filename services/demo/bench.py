@@ -10,10 +10,9 @@ from itertools import accumulate
 from random import Random
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from kit import clock
 from kit.text import html_from_text, plain_text
+from kit.writes import Transaction
 from models.policy import PolicyValues
 from models.product import ProductValues
 from models.store import StoreKind, StoreValues
@@ -28,14 +27,14 @@ _MINUTES = 400 * 1440
 _SEED = 20_190_101
 
 
-async def load_bench(connection: AsyncConnection) -> dict[str, int]:
+async def load_bench(writing: Transaction) -> dict[str, int]:
     """Adds what is missing beside whatever city is loaded, and counts what was added, by kind. Idempotent."""
     chance = Random(_SEED)  # noqa: S311 - sample data
     stores = list(_stores(chance))
     return {
-        "store": await add_items(connection, stores),
-        "product": await add_items(connection, _products(chance, stores)),
-        "policy": await add_items(connection, _policies(chance)),
+        "store": await add_items(writing, stores),
+        "product": await add_items(writing, _products(chance, stores)),
+        "policy": await add_items(writing, _policies(chance)),
     }
 
 

@@ -6,9 +6,8 @@ from datetime import datetime, time, timedelta
 from random import Random
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from kit import clock
+from kit.writes import Transaction
 from models.base import Values
 from models.policy import PolicyLevel, PolicyValues
 from models.store import StoreKind
@@ -21,7 +20,7 @@ _DAYS_OPEN = {"store": (250, 400), "product": (2, 240), "article": (1, 240)}
 _KINDS = ("policy", "store", "product", "article")
 
 
-async def load_city(connection: AsyncConnection, scale: int = 1) -> dict[str, int]:
+async def load_city(writing: Transaction, scale: int = 1) -> dict[str, int]:
     """Adds what is missing of the city and counts what was added, by kind. Idempotent.
 
     A scale of N has N branches of each institution with their products, and N issues of each article; policies and
@@ -30,8 +29,8 @@ async def load_city(connection: AsyncConnection, scale: int = 1) -> dict[str, in
     items = [*_policies(), *_stores(scale), *_products(scale), *_articles(scale)]
     added = Counter[str]()
     for kind in _KINDS:
-        added[kind] = await add_items(connection, _interpretations_last(item for item in items if item.kind == kind))
-    added["revision"] = await proposals.add(connection, items)
+        added[kind] = await add_items(writing, _interpretations_last(item for item in items if item.kind == kind))
+    added["revision"] = await proposals.add(writing, items)
     return dict(added)
 
 

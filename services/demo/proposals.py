@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select
 
 from kit import clock
 from kit.words import Severity, Word, WordList
+from kit.writes import Transaction
 from models.publishing import RevisionState
 from models.reference import rows
 from services import moderation
@@ -16,18 +16,19 @@ from services.demo.rows import REVISION, Item, add_rows
 from services.demo.texts import TITLES, Line, key, lines, name_of, parse
 
 
-async def add(connection: AsyncConnection, published: Iterable[Item]) -> int:
+async def add(writing: Transaction, published: Iterable[Item]) -> int:
     """Adds the proposals that are missing, and counts them. Their authors, reference data and items must be there."""
     items = {item.id: item for item in published}
     ids = [key("revision", f"proposal:{number}") for number, _ in enumerate(lines("proposal"))]
-    known = set((await connection.execute(select(REVISION.c.id).where(REVISION.c.id.in_(ids)))).scalars())
+    there = await writing.execute(select(REVISION.c.id).where(REVISION.c.id == func.any(ids)))
+    known = {row["id"] for row in there}
     words = _first_library()
     missing = [
         {"id": revision_id, **_row(line, items, words)}
         for revision_id, line in zip(ids, lines("proposal"), strict=True)
         if revision_id not in known
     ]
-    await add_rows(connection, REVISION, missing)
+    await add_rows(writing, REVISION, missing)
     return len(missing)
 
 

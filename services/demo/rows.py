@@ -7,11 +7,11 @@ from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kit import clock
+from kit.writes import Transaction
 from models.base import Values, table_of
 from models.content import Article
 from models.policy import Policy
@@ -100,30 +100,30 @@ def _revision_row(item: Item) -> dict[str, Any]:
     }
 
 
-async def add_items(connection: AsyncConnection, items: Iterable[Item]) -> int:
+async def add_items(writing: Transaction, items: Iterable[Item]) -> int:
     """Adds those that are missing, each with the revision that published it, and says how many they were."""
     added = 0
     for chunk in _chunks(list(items)):
-        missing = await _missing(connection, chunk)
+        missing = await _missing(writing, chunk)
         for kind, table in TABLES.items():
-            await add_rows(connection, table, [_item_row(item) for item in missing if item.kind == kind])
-        await add_rows(connection, REVISION, [_revision_row(item) for item in missing])
+            await add_rows(writing, table, [_item_row(item) for item in missing if item.kind == kind])
+        await add_rows(writing, REVISION, [_revision_row(item) for item in missing])
         added += len(missing)
     return added
 
 
-async def _missing(connection: AsyncConnection, items: Sequence[Item]) -> list[Item]:
+async def _missing(writing: Transaction, items: Sequence[Item]) -> list[Item]:
     known: set[UUID] = set()
     for kind, table in TABLES.items():
         ids = [item.id for item in items if item.kind == kind]
-        known.update((await connection.execute(select(table.c.id).where(table.c.id.in_(ids)))).scalars())
+        known.update(row["id"] for row in await writing.execute(select(table.c.id).where(table.c.id == func.any(ids))))
     return [item for item in items if item.id not in known]
 
 
-async def add_rows(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+async def add_rows(writing: Transaction, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Adds rows that have the same columns; those that a unique constraint refuses are there already and stay."""
     for chunk in _chunks(rows):
-        await connection.execute(insert(table).on_conflict_do_nothing(), list(chunk))
+        await writing.insert(insert(table).on_conflict_do_nothing(), chunk)
 
 
 def _chunks(rows: Sequence[T]) -> Iterable[Sequence[T]]:

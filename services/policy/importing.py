@@ -181,21 +181,18 @@ async def _resembling(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> list[UUI
             draft["document_no"].astext == func.any(numbers),
         ),
     )
-    return [row.item_id for row in await uow.execute(union_all(alike, drafted))]
+    return [row["item_id"] for row in await uow.execute(union_all(alike, drafted))]
 
 
 async def _known(uow: UnitOfWork, rows: Sequence[PolicyValues]) -> _Index:
     """What resembles the rows, as it is to be compared: an open draft counts before what is published."""
     index = _Index()
     found = await _resembling(uow, rows)
-    live = {
-        row["id"]: row
-        for row in (await uow.execute(select(POLICIES).where(POLICIES.c.id == func.any(found)))).mappings()
-    }
+    live = {row["id"]: row for row in await uow.execute(select(POLICIES).where(POLICIES.c.id == func.any(found)))}
     open_ones = await uow.execute(
         select(REVISIONS).where(REVISIONS.c.item_id == func.any(found), REVISIONS.c.state.in_(OPEN_STATES))
     )
-    drafts = {row["item_id"]: row["values"] for row in open_ones.mappings()}
+    drafts = {row["item_id"]: row["values"] for row in open_ones}
     for item_id in found:
         raw = drafts.get(item_id) or publishing.published_values(POLICY, live.get(item_id))
         if raw is None:

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
+from asyncpg import IntegrityConstraintViolationError
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 
 from auth.viewer import Viewer
 from auth.visibility import may_review, may_write
@@ -58,26 +58,25 @@ async def publish(uow: UnitOfWork, revision: Row) -> None:
 
 async def publish_due(uow: UnitOfWork) -> int:
     """Publishes every scheduled revision whose business time has come: for a ticker, and when the clock is moved."""
-    due = await uow.execute(
+    rows = await uow.execute(
         select(REVISION)
         .where(REVISION.c.state == RevisionState.SCHEDULED, REVISION.c.publish_at <= clock.now())
         .order_by(REVISION.c.publish_at)
         .limit(100)
         .with_for_update(skip_locked=True)
     )
-    rows = due.mappings().all()
     for revision in rows:
         try:
-            async with uow.connection.begin_nested():
+            async with uow.savepoint():
                 await publish(uow, revision)
-        except (IntegrityError, Refused) as error:
+        except (IntegrityConstraintViolationError, Refused) as error:
             await _send_back(uow, revision, error)
     return len(rows)
 
 
-async def _send_back(uow: UnitOfWork, revision: Row, error: IntegrityError | Refused) -> None:
+async def _send_back(uow: UnitOfWork, revision: Row, error: IntegrityConstraintViolationError | Refused) -> None:
     """What can no longer be published, such as a record that meanwhile exists, goes to its author and holds none up."""
-    refused = refusal_of(error) if isinstance(error, IntegrityError) else error
+    refused = error if isinstance(error, Refused) else refusal_of(error)
     if refused is None:
         raise error
     await move(
