@@ -57,12 +57,14 @@ class Plan:
     """What to do for an operation. `skeleton` has its root keys in order, with the constants in place.
 
     `decisions`: what each rule said of the viewer. `private`: a resolver is in it that does not say what it depends on.
+    `size`: selection sets and their fields, for each type that an interface may turn out to be.
     """
 
     skeleton: dict[str, Any]
     steps: Sequence[Step]
     decisions: Mapping[str, Decision]
     private: bool
+    size: int
 
     async def run(self, run: Run, kept: dict[str, Any] | None = None) -> dict[str, Any]:
         """The data. Root fields of a mutation come one after another, each wholly, and `kept` gets what they gave."""
@@ -106,6 +108,7 @@ class _Compiler:
         self._viewer = viewer
         self.decisions: dict[str, Decision] = {}
         self._private = False
+        self._size = 0
 
     def plan(self) -> Plan:
         root = self._schema.get_root_type(self._operation.operation)
@@ -122,7 +125,7 @@ class _Compiler:
                 skeleton[key] = root.name
             elif step := self._root(_Field(root, name, key, self._definition(root, name), details)):
                 steps.append(step)
-        return Plan(skeleton, steps, self.decisions, self._private)
+        return Plan(skeleton, steps, self.decisions, self._private, self._size)
 
     def _name(self, details: FieldDetailsList) -> str:
         for each in details:
@@ -178,6 +181,7 @@ class _Compiler:
         return decision
 
     def _node(self, type_: GraphQLObjectType, fields: GroupedFieldSet) -> Node:
+        self._size += 1 + len(fields)
         projection = Projection()
         steps: list[Step] = []
         for key, details in fields.items():

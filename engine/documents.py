@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from graphql import GraphQLSchema, GraphQLSyntaxError, parse, specified_rules, validate
 from graphql.language import DocumentNode, OperationDefinitionNode
@@ -22,6 +22,11 @@ from kit import metrics
 from kit.errors import ApiError, ErrorCode
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+ENTRIES = 2_000
+CAPACITY_BYTES = 64 * 1024 * 1024
+DOCUMENT_BYTES, CHARACTER_BYTES = 4_000, 80
+"""What a document takes, and each character of its text, as measured; the plans come on top."""
+
 _OVERRUN = re.compile(r"Document contains more than \d+ (tokens|comments)|Document is nested too deep")
 
 
@@ -34,6 +39,7 @@ class Selected:
     node: OperationDefinitionNode
     measure: Measure
     costs: Costs
+    grew: Callable[[int], None]
 
     @cached_property
     def variables(self) -> Variables:
@@ -41,7 +47,7 @@ class Selected:
 
     @cached_property
     def variants(self) -> Variants:
-        return Variants(self.document)
+        return Variants(self.document, self.grew)
 
     @property
     def name(self) -> str | None:
@@ -49,16 +55,16 @@ class Selected:
 
 
 class Documents:
-    """Knows what texts mean in one schema. Failures are remembered too, apart, so that garbage displaces no document.
+    """Knows what texts mean in one schema, bounded by bytes, with all that was compiled for them.
 
-    An AST takes about 60 bytes for each character of its text: the bounds below come to some 40 MB.
+    Failures are remembered too, apart, so that garbage displaces no document.
     """
 
     def __init__(self, schema: GraphQLSchema, limits: Limits, *, suggestions: bool) -> None:
         self._schema = schema
         self._limits = limits
         self._suggestions = suggestions
-        self._documents: Lru[Mapping[str, Selected]] = Lru(entries=2_000, weight=600_000)
+        self._documents: Lru[Mapping[str, Selected]] = Lru(ENTRIES, CAPACITY_BYTES)
         self._failures: Lru[list[Described]] = Lru(entries=1_000, weight=1_000_000)
 
     def select(self, text: str, operation_name: str | None) -> Selected:
@@ -76,9 +82,13 @@ class Documents:
         except RequestError as error:
             self._failures.put(key, error.errors, weight=sum(len(each["message"]) for each in error.errors))
             raise
-        self._documents.put(text, operations, weight=len(text))
+        self._documents.put(text, operations, DOCUMENT_BYTES + len(text) * CHARACTER_BYTES)
         metrics.DOCUMENTS.set(len(self._documents))
         return operations
+
+    def _grew(self, text: str, weight: int) -> None:
+        self._documents.grow(text, weight)
+        metrics.DOCUMENTS.set(len(self._documents))
 
     def _read(self, text: str) -> Mapping[str, Selected]:
         try:
@@ -86,7 +96,8 @@ class Documents:
             ruler = Ruler(document)
             operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
             costs = Costs(self._schema, document, self._limits.list_size)
-            selected = [Selected(self._schema, document, node, ruler.measure(node), costs) for node in operations]
+            grew = partial(self._grew, text)
+            selected = [Selected(self._schema, document, node, ruler.measure(node), costs, grew) for node in operations]
             for operation in selected:
                 check(operation.measure, self._limits)
         except ApiError as error:
@@ -101,7 +112,7 @@ class Documents:
         if len(text) > limits.source:
             raise exceeded("source", limits.source, len(text))
         try:
-            return parse(
+            document = parse(
                 text,
                 max_lexical_tokens=limits.tokens,
                 max_comments=limits.comments,
@@ -112,6 +123,8 @@ class Documents:
                 limit = overrun[1] or "depth"
                 raise exceeded(limit, getattr(limits, limit)) from None
             raise _refused(document_errors(ErrorCode.GRAPHQL_PARSE_FAILED, [error])) from None
+        _unlink(document)
+        return document
 
     def _validate(self, document: DocumentNode) -> None:
         # graphql-core adds one more error to say that it stopped
@@ -120,6 +133,19 @@ class Documents:
         )
         if errors:
             raise _refused(document_errors(ErrorCode.GRAPHQL_VALIDATION_FAILED, errors))
+
+
+def _unlink(document: DocumentNode) -> None:
+    """Parts the tokens, which point to the next and the one before.
+
+    Linked they would outlive a document that is forgotten until the garbage collector comes to its oldest generation,
+    and that may take ten thousand others.
+    """
+    token = document.loc.start_token if document.loc else None
+    while token:
+        following = token.next
+        token.prev = token.next = None
+        token = following
 
 
 def _choose(operations: Mapping[str, Selected], name: str | None) -> Selected:

@@ -8,6 +8,7 @@ operation, so there is no error handling in here.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from asyncpg import Record
@@ -114,8 +115,8 @@ class Node:
 
     def __init__(
         self,
-        keyed: Project,
-        plain: Project,
+        make_keyed: Callable[[], Project],
+        make_plain: Callable[[], Project],
         steps: Sequence[Step],
         columns: frozenset[str] | None,
         is_type: Any,
@@ -125,13 +126,21 @@ class Node:
         `is_type` tests whether a row is of the type. One that goes `by_name_only` need not look at a database row: its
         name has been looked at already where the type is open.
         """
-        self._keyed = keyed
-        self._plain = plain
+        self._make_keyed = make_keyed
+        self._make_plain = make_plain
         self.steps = steps
         self.columns = columns
         self._is_type = is_type
         self._by_name = getattr(is_type, "by_name_only", False)
         self.waits = any(step.waits for step in steps)
+
+    @cached_property
+    def _keyed(self) -> Project:
+        return self._make_keyed()
+
+    @cached_property
+    def _plain(self) -> Project:
+        return self._make_plain()
 
     async def run(self, run: Run, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """What goes out for each row. Rows are never None, and all of one kind."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from graphql import GraphQLEnumType, GraphQLLeafType, GraphQLOutputType, Undefin
 from graphql.type import get_nullable_type, is_enum_type, is_leaf_type, is_list_type, is_non_null_type
 
 Value = Callable[[Any], Any]
+TYPES = 1_000
+"""Types of leaves that are remembered: more than a schema has."""
 
 
 class Bail(Exception):
@@ -49,6 +52,7 @@ _FORMS: dict[str, tuple[Form, tuple[Any, ...]]] = {
 NAMES = {"datetime": datetime, "date": date, "UTC": UTC, "Decimal": Decimal, "PLAIN": frozenset({dict, list, str})}
 
 
+@lru_cache(TYPES)
 def form(type_: GraphQLLeafType) -> Form | None:
     """None for a type whose values all go through its own function."""
     if is_enum_type(type_):
@@ -80,6 +84,7 @@ def _enum_names(type_: GraphQLEnumType) -> dict[Any, str]:
     return names
 
 
+@lru_cache(TYPES)
 def slow(type_: GraphQLLeafType, *, nullable: bool) -> Value:
     """Whatever came, as the reference completes it; raises where that would be an error."""
 
@@ -131,10 +136,9 @@ def function(type_: GraphQLOutputType) -> Value:
 
 
 def define(source: str, names: dict[str, Any]) -> Any:
-    """The function `made` of a generated source. Names of clients stand in it as string constants only."""
-    namespace = dict(names)
-    exec(compile(source, "<plan>", "exec"), namespace)  # noqa: S102 - our own source
-    return namespace["made"]
+    """The function `made` of a generated source, whose globals are `names`. What clients name is constant in there."""
+    exec(compile(source, "<plan>", "exec"), names)  # noqa: S102 - our own source
+    return names.pop("made")  # left there it would be a cycle
 
 
 def _list_of(item: GraphQLOutputType, *, nullable: bool) -> Value:

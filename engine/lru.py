@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class Lru(Generic[Value]):
-    """Forgets what was used longest ago. Weights are a measure of memory that costs nothing to take: sizes of texts."""
+    """Forgets what was used longest ago. Weights are a measure of memory that costs nothing to take: lengths."""
 
     def __init__(self, entries: int, weight: int) -> None:
         self._entries = entries
@@ -31,11 +31,16 @@ class Lru(Generic[Value]):
         return found[0]
 
     def put(self, key: Hashable, value: Value, weight: int) -> None:
-        if weight > self._capacity:
-            return
         if key in self._kept:
             self._weight -= self._kept.pop(key)[1]
+        if weight > self._capacity:
+            return
         self._kept[key] = (value, weight)
         self._weight += weight
         while len(self._kept) > self._entries or self._weight > self._capacity:
             self._weight -= self._kept.popitem(last=False)[1][1]
+
+    def grow(self, key: Hashable, weight: int) -> None:
+        """What is kept by the key, if it still is, has come to weigh more."""
+        if found := self._kept.get(key):
+            self.put(key, found[0], found[1] + weight)

@@ -4,6 +4,8 @@ A leaf is a pair of Python expressions over a row `r`: how it is read by key, as
 schema's own default resolver reads it from anything else.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from graphql import GraphQLOutputType, Undefined
@@ -23,7 +25,7 @@ class Projection:
     """Collects what a selection set puts into each dict, and which columns of a row that takes."""
 
     def __init__(self) -> None:
-        self._names: dict[str, Any] = dict(NAMES)
+        self._names: dict[str, Any] = {**NAMES, "Bail": Bail, "Undefined": Undefined}
         self._body: list[Expression] = []
         self._items: list[str] = []
         self._columns: set[str] | None = set()
@@ -66,12 +68,12 @@ class Projection:
         """The function of a row that gives the value of an expression."""
         return define(f"def made(r):\n    return {read.by_reader}", self._names)
 
-    def function(self, *, keyed: bool) -> Any:
-        """The generated function `(rows, viewer_id) -> dicts`."""
+    def function(self, *, keyed: bool) -> Callable[[], Any]:
+        """Makes the generated function `(rows, viewer_id) -> dicts`, which takes longer than all else in compiling."""
         body = [each.by_key if keyed else each.by_reader for each in self._body]
         source = ["def made(rows, viewer_id):", "    outs = []", "    add = outs.append", "    for r in rows:"]
         if not any(f"= {BY_KEY}" in line for line in body):  # else what is no row has no such column
             source.append("        if r is None or r is Undefined or isinstance(r, Exception): raise Bail")
         source += ["        " + line for line in body]
         source += ["        add({" + ", ".join(self._items) + "})", "    return outs"]
-        return define("\n".join(source), {**self._names, "Bail": Bail, "Undefined": Undefined})
+        return partial(define, "\n".join(source), self._names)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from copy import copy
 from typing import Any, TypeGuard, cast
 
-from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from graphql import ExecutionResult, GraphQLError, GraphQLResolveInfo, GraphQLResolveInfoHelpers, GraphQLSchema
 from graphql.execution import (
     Executor,
     MiddlewareManager,
@@ -56,11 +56,19 @@ class Reference:
         return built
 
 
-def again(executor: Executor[Any], variables: Mapping[str, Any], context: Any) -> Executor[Any]:
+def template(executor: Executor[Any]) -> Executor[Any]:
+    """A copy to be kept for `again`. It has no helpers: they point to their executor, which would never be freed."""
+    kept = copy(executor)
+    del kept.async_helpers
+    return kept
+
+
+def again(kept: Executor[Any], variables: Mapping[str, Any], context: Any) -> Executor[Any]:
     """An executor of the same operation for other (coerced) variables, good for making infos: nothing is built anew."""
-    other = copy(executor)
+    other = copy(kept)
     other.variable_values = VariableValues({}, dict(variables))
     other.context_value = context
+    other.async_helpers = GraphQLResolveInfoHelpers(gather=kept.gather_async_work, track=kept.track_async_work)
     return other
 
 

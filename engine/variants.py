@@ -1,7 +1,6 @@
 """The plans of one operation: one for each set of conditions and each way in which its rules decide."""
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,14 @@ from graphql.language import (
 from auth.access import Decision, decide
 from auth.viewer import Viewer
 from engine.compile import Plan, Unknown, compile_plan
+from engine.reference import template
 from kit import metrics
 
 MOST = 16
 """A client can ask for 2^n variants of one document; beyond this many the reference answers."""
+
+VARIANT_BYTES, FIELD_BYTES = 4_000, 1_000
+"""What a variant takes, and each selection set and field of its plan, as measured."""
 
 PATIENCE = 20
 """Failures, more than every second run, after which a variant is left to the reference: it would pay for both."""
@@ -32,7 +35,7 @@ PATIENCE = 20
 class Variant:
     """A plan and how it fares; without one the compiler did not know the operation for these viewers.
 
-    `executor` is the one that it was compiled with: those of its runs are copies.
+    `executor` is the one that it was compiled with: those of its runs are copies (`reference.again`).
     """
 
     plan: Plan | None
@@ -50,9 +53,10 @@ class Variant:
 
 
 class Variants:
-    """What was compiled for one operation of one document."""
+    """What was compiled for one operation of one document. `grew` is told of the bytes that each variant takes."""
 
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, document: DocumentNode, grew: Callable[[int], None]) -> None:
+        self._grew = grew
         self._conditions = _conditions(document)
         self._known: dict[tuple[Any, ...], list[Variant]] = {}
         self._count = 0
@@ -70,13 +74,15 @@ class Variants:
         self._count += 1
         variants = self._known.setdefault(key, [])
         metrics.PLANS_COMPILED.inc()
-        executor = copy(make_executor())
+        executor = template(make_executor())
         try:
             plan = compile_plan(executor, viewer)
         except Unknown as unknown:
             variants.append(Variant(None, unknown.decisions, executor))
+            self._grew(VARIANT_BYTES)
             return None
         variants.append(Variant(plan, plan.decisions, executor))
+        self._grew(VARIANT_BYTES + plan.size * FIELD_BYTES)
         return variants[-1]
 
 

@@ -74,6 +74,18 @@ def test_the_cache_is_bounded_by_weight_too() -> None:
     assert (len(cache), cache.get("4")) == (1, 5)
 
 
+def test_what_is_kept_may_come_to_weigh_more() -> None:
+    cache: Lru[int] = Lru(entries=100, weight=10)
+    for key in "abc":
+        cache.put(key, 1, 3)
+    cache.grow("c", 3)
+    assert (cache.weight, [cache.get(key) for key in "abc"]) == (9, [None, 1, 1])
+    cache.grow("a", 3)
+    assert (cache.weight, len(cache)) == (9, 2)
+    cache.grow("b", 8)
+    assert (cache.weight, [cache.get(key) for key in "abc"]) == (6, [None, None, 1])
+
+
 async def test_operations_by_one_name_twice_are_refused() -> None:
     answer: dict[str, Any] = await make_engine().ask("query A { echo } query A { context }")
     assert answer["errors"][0]["message"] == "There can be only one operation named 'A'."
