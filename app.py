@@ -78,7 +78,10 @@ class Assets(StaticFiles):
 
 
 def _record(finished: Finished) -> None:
-    metrics.observe_operation(finished.name, finished.kind, finished.seconds, finished.codes)
+    if finished.members is None:
+        metrics.observe_operation(finished.name, finished.kind, finished.seconds, finished.codes)
+    else:
+        metrics.count_errors(finished.codes)
     logs.operation(
         name=finished.name,
         kind=finished.kind,
@@ -87,6 +90,7 @@ def _record(finished: Finished) -> None:
         viewer_id=finished.viewer_id,
         request_id=finished.request_id,
         transport=finished.transport,
+        members=finished.members,
     )
 
 

@@ -123,17 +123,23 @@ class Subscriber:
 class Run:
     """A stream that is running, and those who hear it. `last`: its last event; `known`: the others' when it began."""
 
-    __slots__ = ("_channel", "known", "last", "members", "task")
+    __slots__ = ("_channel", "_operation", "known", "last", "members", "task")
 
     def __init__(self, channel: "Channel", member: Subscriber) -> None:
         self._channel = channel
         self.known = channel.current.last if channel.current is not None else None
-        self.members = {member: None}
+        self.members: dict[Subscriber, None] = {}
         self.last: Event | None = None
-        operation, context = member.operation, None
-        if channel.topic.shared:
-            operation, context = _of_nobody(operation), Context()
-        self.task = asyncio.create_task(self._follow(operation), context=context)
+        shared = channel.topic.shared
+        self._operation = _of_nobody(member.operation) if shared else member.operation
+        self.add(member)
+        self.task = asyncio.create_task(self._follow(self._operation), context=Context() if shared else None)
+
+    def add(self, *members: Subscriber) -> None:
+        """They hear it from now on."""
+        self.members.update(dict.fromkeys(members))
+        if self._operation.members is not None:
+            self._operation.members += len(members)
 
     async def _follow(self, operation: Operation) -> None:
         place = Position(self._channel.after)
@@ -178,7 +184,7 @@ class Run:
             member.tell(first)
             if meanwhile is not None and meanwhile != first:
                 member.tell(meanwhile)
-        self.members.update(members)
+        self.add(*members)
         self._channel.wake()
 
     async def _pace(self) -> None:
@@ -215,9 +221,9 @@ class Channel:
     def join(self, member: Subscriber, operation: Operation) -> None:
         member.attach(self, operation)
         if self.next is not None:
-            self.next.members[member] = None
+            self.next.add(member)
         elif self.current is not None and self.topic.keep is Keep.EVERY:
-            self.current.members[member] = None
+            self.current.add(member)
         else:
             self.next = Run(self, member)
 
@@ -307,4 +313,4 @@ def _of_nobody(operation: Operation) -> Operation:
     """The operation as all may ask it who stand like its viewer: without his identity, token, address or request."""
     language = {"accept-language": "en" if _english(operation) else "zh"}
     info = RequestInfo(uuid7().hex, operation.info.transport, language)
-    return replace(operation, viewer=operation.viewer.standing, info=info, codes=set())
+    return replace(operation, viewer=operation.viewer.standing, info=info, codes=set(), members=0)

@@ -54,7 +54,11 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """One operation that is over, for logs and metrics. `kind` is None where the document could not be read."""
+    """One operation that is over, for logs and metrics. `kind` is None where the document could not be read.
+
+    `members`: None for what a client asked for. A run of a stream that several share is nobody's, so it has no viewer;
+    there it is the number of operations that heard it, which are reported each for itself.
+    """
 
     name: str | None
     kind: str | None
@@ -63,11 +67,12 @@ class Finished:
     viewer_id: UUID | None
     request_id: str
     transport: Transport
+    members: int | None = None
 
 
 @dataclass(slots=True)
 class Operation:
-    """An operation that passed every check and may run once. `variables` are coerced."""
+    """An operation that passed every check and may run once. `variables` are coerced. `members`: as `Finished` has."""
 
     selected: Selected
     given: Mapping[str, Any]
@@ -79,6 +84,7 @@ class Operation:
     trace: Trace | None = None
     text: bytes | None = None
     codes: set[str] = field(default_factory=set)
+    members: int | None = None
 
     @property
     def kind(self) -> OperationType:
@@ -136,7 +142,7 @@ class Pipeline:
             operation.text = None if registers else text  # recalled, it would register nothing
             await self._persisted.keep(params.query, params.extensions)
         except RequestError as error:
-            self._report(selected, started, codes(error.errors), viewer, info)
+            self._report(selected, started, codes(error.errors), viewer.id, info)
             raise
         return operation
 
@@ -331,15 +337,23 @@ class Pipeline:
     def finish(self, operation: Operation) -> None:
         """Tells that an operation is over, for those who let another's run answer it."""
         seen = tuple(sorted(operation.codes))
-        self._report(operation.selected, operation.started, seen, operation.viewer, operation.info)
+        members = operation.members
+        viewer_id = operation.viewer.id if members is None else None
+        self._report(operation.selected, operation.started, seen, viewer_id, operation.info, members)
 
     def _report(
-        self, selected: Selected | None, started: float, seen: tuple[str, ...], viewer: Viewer, info: RequestInfo
+        self,
+        selected: Selected | None,
+        started: float,
+        seen: tuple[str, ...],
+        viewer_id: UUID | None,
+        info: RequestInfo,
+        members: int | None = None,
     ) -> None:
         name = selected.name if selected else None
         kind = selected.node.operation.value if selected else None
         seconds = time.perf_counter() - started
-        self._on_operation(Finished(name, kind, seconds, seen, viewer.id, info.id, info.transport))
+        self._on_operation(Finished(name, kind, seconds, seen, viewer_id, info.id, info.transport, members))
 
 
 def _fatal(result: Result) -> Answer:

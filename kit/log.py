@@ -98,8 +98,9 @@ def operation(
     viewer_id: UUID | None,
     request_id: str,
     transport: str,
+    members: int | None = None,
 ) -> None:
-    """One line for an operation that is over, a little later.
+    """One line for an operation that is over, a little later. `members` stands in it where it is not None.
 
     It is the line that `structlog.get_logger("app").info("operation", …)` writes, for a hundredth of the time: of its
     values only those that a client chooses are searched for secrets.
@@ -113,6 +114,7 @@ def operation(
             "viewer_id": viewer_id,
             "request_id": request_id if _harmless(request_id) else masked(request_id),
             "transport": transport,
+            **({} if members is None else {"members": members}),
             "event": "operation",
             "logger": "app",
             "level": "info",

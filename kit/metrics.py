@@ -66,12 +66,16 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 def observe_operation(name: str | None, kind: str | None, seconds: float, codes: Iterable[str]) -> None:
     """One operation that is over. Clients choose the names, so only the first 200 that succeed have their own label."""
     codes = tuple(codes)
-    for code in codes:
-        ERRORS.labels(code).inc()
+    count_errors(codes)
     if name and not codes and len(_names) < _NAMES_LIMIT:
         _names.add(name)
     label = name if name in _names else "(other)" if name else "(anonymous)"
     _seconds_of(label, kind or "(unread)").observe(seconds)
+
+
+def count_errors(codes: Iterable[str]) -> None:
+    for code in codes:
+        ERRORS.labels(code).inc()
 
 
 def count_answer(method: str, status: int) -> None:

@@ -99,7 +99,8 @@ async def test_a_shared_run_is_nobodys_and_knows_only_the_language(live: Served,
     async with client(where, "user1", **{"accept-language": "en-GB,zh;q=0.2", "x-secret": "1"}) as socket:
         await socket.subscribe(WHO)
         told = await socket.next()
-    (run, own) = sorted(live.finished, key=lambda each: each.viewer_id == UUID(int=1))
+    (run, own) = sorted(live.finished, key=lambda each: each.members is None)
+    assert [(each.viewer_id, each.members) for each in (run, own)] == [(None, 1), (UUID(int=1), None)]
     assert told == {"viewer": str(NOBODY), "request": run.request_id, "english": True}
     assert own.request_id != run.request_id
     (info,) = [each for each in live.infos if each.id == run.request_id][:1]
@@ -112,7 +113,7 @@ async def test_a_visitors_shared_run_is_a_visitors(where: str) -> None:
         assert (await socket.next())["viewer"] == "None"
 
 
-async def test_each_who_shares_a_run_is_reported_when_he_is_done(live: Served, where: str) -> None:
+async def test_each_who_shares_a_run_is_reported_when_he_is_done_and_then_the_run(live: Served, where: str) -> None:
     async with client(where, "user1") as first, client(where, "user2") as second:
         for each in (first, second):
             await each.subscribe(STATE)
@@ -121,8 +122,34 @@ async def test_each_who_shares_a_run_is_reported_when_he_is_done(live: Served, w
         await first.say(type="complete", id="1")
         await until(lambda: len(live.finished) == 1)
     await until(lambda: len(live.finished) == 3)
-    assert {each.viewer_id for each in live.finished} == {UUID(int=1), UUID(int=2), NOBODY}
+    assert [(each.viewer_id, each.members) for each in live.finished] == [
+        (UUID(int=1), None),
+        (UUID(int=2), None),
+        (None, 2),
+    ]
     assert {(each.name, each.transport, each.codes) for each in live.finished} == {("State", "websocket", ())}
+
+
+async def test_a_run_tells_how_many_heard_it_in_all(live: Served, where: str) -> None:
+    """A run that only gives those who join their first state is one of its own."""
+    async with client(where, "user1") as stays:
+        await stays.subscribe(STATE)
+        await stays.number()
+        for number in (2, 3):
+            async with client(where, f"user{number}") as passes:
+                await passes.subscribe(STATE)
+                await passes.number()
+            await until(lambda: Board.streams == 1)
+    await until(lambda: len(live.finished) == 6)
+    assert [each.members for each in live.finished] == [1, None, 1, None, None, 3]
+
+
+async def test_a_stream_that_is_not_shared_is_reported_once_as_its_viewers(live: Served, where: str) -> None:
+    async with client(where, "user1") as socket:
+        await socket.subscribe("subscription { ownState { viewer } }")
+        await socket.next()
+    await until(lambda: Board.streams == 0)
+    assert [(each.viewer_id, each.members) for each in live.finished] == [(UUID(int=1), None)]
 
 
 # Coming and going

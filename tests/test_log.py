@@ -150,6 +150,7 @@ def written(capsys: Capture) -> str:
         {"request_id": "a.13812345678.b-eyJhbGciOi.eyJzdWIi.c2ln"},
         {"request_id": "13812345678123456789012345678901"},
         {"seconds": 12.5, "codes": ("ACCESS_DENIED", "INTERNAL")},
+        {"viewer_id": None, "members": 3, "kind": "subscription"},
     ],
 )
 def test_the_line_of_an_operation_is_the_one_that_the_slow_way_prints(

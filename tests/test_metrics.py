@@ -1,8 +1,15 @@
 """What Prometheus reads."""
 
+import json
+import logging
+
 import pytest
 
-from kit import metrics
+from kit import log, metrics
+from kit.settings import settings
+from tests.conftest import Api
+from tests.engine_harness import until
+from tests.live import client, served
 
 
 def value(name: str, **labels: str) -> float:
@@ -44,6 +51,30 @@ def test_operation_names_are_bounded_whatever_clients_send(monkeypatch: pytest.M
     assert value("esc_operation_seconds_count", operation="(other)", kind="query") == others + 101
     assert value("esc_operation_seconds_count", operation="(anonymous)", kind="(unread)") == nameless + 1
     assert value("esc_errors_total", code="ACCESS_DENIED") >= 1
+
+
+async def test_two_who_share_a_run_are_two_operations_and_the_run_has_a_line_of_its_own(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(settings, "log_format", "json")
+    log.configure(settings)
+
+    def counted() -> float:
+        return value("esc_operation_seconds_count", operation="SharedClock", kind="subscription")
+
+    async with served(api.client._transport.app) as where:  # type: ignore[attr-defined]
+        async with client(where) as first, client(where) as second:
+            for each in (first, second):
+                await each.subscribe("subscription SharedClock { serverTime }")
+                await each.next()
+        await until(lambda: counted() == 2)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SharedClock"' in line]
+    members = [line.pop("members", None) for line in lines]
+    assert sorted(members, key=str) == [1, 2, None, None]
+    assert {(line["viewer_id"], line["transport"], *line["codes"]) for line in lines} == {(None, "websocket")}
+    assert len({line["request_id"] for line in lines}) == 4
 
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
