@@ -35,6 +35,7 @@ from tests.arguments import Dice, Facts
 from tests.chaos import Sky, Weather, under
 from tests.engine_harness import MemoryStore
 from tests.operations import Author, Contract
+from tests.patience import patient
 
 REQUEST = RequestInfo("drawn", "http", {})
 CALM = Weather()
@@ -272,9 +273,16 @@ def opened(runner: asyncio.Runner) -> Iterator[None]:
 def examine(count: int, number: int, *, shrink: bool = False) -> Tally:
     """Compares so many examples, drawn from the seed `number`, on the city in the database that the settings name.
 
-    Raises AssertionError for the first operation that is answered differently, with `shrink` for a small one.
+    Raises AssertionError for the first operation that is answered differently, with `shrink` for a small one, and
+    HungError for one that is not answered.
     """
-    with asyncio.Runner() as runner, capture_logs() as logs, frozen_clock(), opened(runner):
+    with (
+        patient() as begin,
+        asyncio.Runner() as runner,
+        capture_logs() as logs,
+        frozen_clock(),
+        opened(runner),
+    ):
         core = schema.build()._schema
         gate(core)
         check_entities(core, Limits().representations)
@@ -289,6 +297,7 @@ def examine(count: int, number: int, *, shrink: bool = False) -> Tally:
 
         def one(example: Example) -> None:
             logs.clear()
+            begin(f"{example}\n{example.text}")
             found = runner.run(twins.differences(example))
             assert not found, "\n".join([example.text, *found, *(repr(entry.get("exc_info")) for entry in logs)])
 
