@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from jose import JWTError, jwt
+from jose import JWTError, jwk, jwt
+from jose.backends.base import Key
 
 from auth.viewer import ANONYMOUS, Level, Role, Viewer
 from kit import clock
@@ -62,10 +63,16 @@ def read(token: str) -> Viewer:
 def _verified(token: str, secret: str) -> Viewer:
     """Whom a token names. Once found genuine it stays so: only time and revocations end it."""
     try:
-        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], issuer=ISSUER)
+        claims = jwt.decode(token, _key(secret), algorithms=[ALGORITHM], issuer=ISSUER)
         return _viewer(claims)
     except (JWTError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise Unauthenticated(REFUSAL) from error
+
+
+@lru_cache(1)
+def _key(secret: str) -> Key:
+    """Made once: of a text the library makes one for each token, once it has tried to read the text as JSON."""
+    return jwk.construct(secret, ALGORITHM)
 
 
 def _viewer(claims: dict[str, Any]) -> Viewer:
