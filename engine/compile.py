@@ -42,8 +42,10 @@ from engine.getters import Awaited, Called, Entry, Masked, Paged, Read, Related
 from engine.leaves import function
 from engine.measure import INTROSPECTION
 from engine.projection import BY_KEY, Expression, Projection
+from engine.sources import CURSORS
 
 KNOWN_DIRECTIVES = frozenset({"skip", "include"})
+ENDS = frozenset({"start_cursor", "end_cursor"})
 
 
 class Unknown(Exception):
@@ -230,6 +232,9 @@ class _Compiler:
             by_reader = f"{projection.named(declared.default_resolver)}(r, {declared.python_name!r})"
             keyed = getattr(declared.default_resolver, "by_key", False)
             return Expression(f"{BY_KEY}{declared.python_name!r}]" if keyed else by_reader, by_reader)
+        if column := facts.get("column"):
+            projection.reads(column)
+            return Expression(*(f"{BY_KEY}{column!r}]",) * 2)
         resolver = declared.base_resolver
         if resolver is None or resolver.is_async or not field.takes_row_only:
             return None
@@ -352,17 +357,22 @@ def _page_columns(completer: Completer) -> frozenset[str] | None:
         return None
     found: set[str] = set()
     for step in page.steps:
-        if step.name == "nodes":
-            columns = _columns(step.completer)
-        elif step.name == "edges":
-            edge = _node_of(step.completer)
-            rows = [_columns(each.completer) for each in edge.steps if each.name == "node"] if edge else [None]
-            columns = None if None in rows else frozenset[str]().union(*(each for each in rows if each is not None))
-        elif step.name in ("pageInfo", "totalCount"):
-            continue
-        else:
-            return None
+        columns = _columns_by(step)
         if columns is None:
             return None
         found |= columns
     return frozenset(found)
+
+
+def _columns_by(step: Step) -> frozenset[str] | None:
+    """What a field of a connection reads of its pages' rows."""
+    if step.name == "totalCount":
+        return frozenset()
+    columns = _columns(step.completer)
+    if step.name == "nodes":
+        return columns
+    if step.name == "pageInfo":
+        return frozenset() if columns is not None and columns.isdisjoint(ENDS) else frozenset({CURSORS})
+    edge = _node_of(step.completer) if step.name == "edges" else None
+    rows = [_columns(each.completer) for each in edge.steps if each.name == "node"] if edge else [None]
+    return None if None in rows else frozenset({CURSORS}).union(*(each for each in rows if each is not None))

@@ -31,9 +31,10 @@ class Objects:
 
     async def complete(self, run: Run, values: Sequence[Any]) -> Sequence[Any]:
         places = list(map(id, values))
-        rows = dict(zip(places, values, strict=True))
-        if len(rows) == len(values) and NULL not in rows:
+        distinct = set(places)
+        if len(distinct) == len(values) and NULL not in distinct:
             return await self.node.run(run, values)
+        rows = dict(zip(places, values, strict=True))
         has_null = rows.pop(NULL, rows) is None
         if has_null and self._required:
             raise Bail

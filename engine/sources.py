@@ -18,6 +18,9 @@ from typing import Any, Protocol
 
 from auth.viewer import Viewer
 
+CURSORS = "*cursors"
+"""Among the columns of a page's rows: what their cursors are made of, whichever columns that takes."""
+
 
 class Source(Protocol):
     """Rows, lists or pages by key, behind the row gate of what they show."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ARRAY, Column, Label, Select, Text, Uuid, any_, func, select, true
 
 from auth.viewer import Viewer
+from engine.sources import CURSORS
 from kit.db import fetch, fetch_value
 from kit.statements import Prepared, late, prepare, unseen
 from resolvers.filters import plain
@@ -35,7 +36,7 @@ class _Reading:
         self.order = listing.order
         self.key = listing.key
         self._statement = listing.statement
-        carried = listing.order.carried(columns)
+        carried = listing.order.carried(columns) if columns is None or CURSORS in columns else ()
         self.names = tuple(each.name for each in carried)
         started, size = window.cursor is not None, None if filtered else window.size
         apply = partial(listing.order.apply, started=started, backward=window.backward, size=size)

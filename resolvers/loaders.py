@@ -3,7 +3,7 @@
 `Loaders.store` is the declaration (what the schema binds to), `context.load.store` the operation's own aiodataloader.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
@@ -14,8 +14,10 @@ from sqlmodel import SQLModel
 
 import models
 from auth.viewer import Viewer
-from auth.visibility import visible
+from auth.visibility import PUBLIC, scope_of, visible
+from kit import footprint
 from kit.db import fetch
+from kit.generations import generations
 from kit.statements import Prepared, late, prepare, unseen
 from models.base import table_of
 from models.publishing import OPEN_STATES
@@ -63,13 +65,16 @@ class Loader(Generic[K]):
     ) -> Mapping[Any, Any]:
         """`arguments` are always empty: a relation has none, and that of a root field is in its key."""
         statement = self._statements.get(viewer, (self, columns), partial(self._statement, viewer, columns))
-        rows = await fetch(statement, keys=keys)
+        return self._by_key(await fetch(statement, keys=keys), keys)
+
+    def _by_key(self, rows: Iterable[Any], keys: Iterable[Any]) -> Mapping[Any, Any]:
+        """With `many` each of the keys has a list, though nothing was found for it."""
         key = self._column.name
         if not self.many:
             return {row[key]: row for row in rows}
         lists: dict[Any, list[Any]] = {each: [] for each in keys}
         for row in rows:
-            lists[row[key]].append(row)
+            lists.setdefault(row[key], []).append(row)
         return lists
 
     def _statement(self, viewer: Viewer, columns: frozenset[str] | None) -> Prepared:
@@ -82,16 +87,50 @@ class Loader(Generic[K]):
         return prepare(statement.order_by(*self.table.primary_key.columns) if self.many else statement)
 
 
+class Codes(Loader[str]):
+    """The source of a code list, such as the districts: few rows that all see and that hardly ever change.
+
+    They are kept whole for as long as the feed vouches for them (`kit/generations.py`), so that looking up a name costs
+    no round trip. Without the feed they are read like any others.
+    """
+
+    _rows: Mapping[Any, Any]
+    _since = -1
+
+    async def load(
+        self, viewer: Viewer, keys: Sequence[Any], arguments: Mapping[str, Any], columns: frozenset[str] | None
+    ) -> Mapping[Any, Any]:
+        table = self.table.name
+        if table not in generations.watched or not generations.connected or scope_of(table, viewer) != PUBLIC:
+            return await super().load(viewer, keys, arguments, columns)
+        if not generations.fresh(self._since, (table,)):
+            await self._read(viewer)
+        if running := footprint.current.get():
+            running.tables.add(table)
+            running.scopes[table] = PUBLIC
+        rows = self._rows
+        if self.many:
+            return {key: rows.get(key, []) for key in keys}
+        return {key: rows[key] for key in keys if key in rows}
+
+    async def _read(self, viewer: Viewer) -> None:
+        since = generations.now()
+        statement = visible(self._model, viewer).order_by(*self.table.primary_key.columns)
+        found = self._by_key(await fetch(statement), ())
+        if since > self._since:
+            self._rows, self._since = found, since
+
+
 class Loaders:
     """All loaders of one operation, each made when it is first used."""
 
     account: Loader[UUID] = Loader(models.Account)
     article: Loader[UUID] = Loader(models.Article)
     audit_entry: Loader[UUID] = Loader(models.AuditEntry)
-    department: Loader[str] = Loader(models.Department, "code")
-    district: Loader[str] = Loader(models.District, "code")
-    industry: Loader[str] = Loader(models.Industry, "code")
-    industries_below: Loader[str] = Loader(models.Industry, "parent_code", many=True)
+    department: Loader[str] = Codes(models.Department, "code")
+    district: Loader[str] = Codes(models.District, "code")
+    industry: Loader[str] = Codes(models.Industry, "code")
+    industries_below: Loader[str] = Codes(models.Industry, "parent_code", many=True)
     job: Loader[UUID] = Loader(models.Job)
     open_revision: Loader[UUID] = Loader(models.Revision, "item_id", only=one_of(REVISION.state)(OPEN_STATES))
     policy: Loader[UUID] = Loader(models.Policy)
@@ -99,10 +138,10 @@ class Loaders:
     revision: Loader[UUID] = Loader(models.Revision)
     sensitive_exception: Loader[UUID] = Loader(models.SensitiveException)
     sensitive_word: Loader[UUID] = Loader(models.SensitiveWord)
-    service_category: Loader[str] = Loader(models.ServiceCategory, "code")
-    service_categories_below: Loader[str] = Loader(models.ServiceCategory, "parent_code", many=True)
+    service_category: Loader[str] = Codes(models.ServiceCategory, "code")
+    service_categories_below: Loader[str] = Codes(models.ServiceCategory, "parent_code", many=True)
     store: Loader[UUID] = Loader(models.Store)
-    streets: Loader[str] = Loader(models.Street, "district_code", many=True)
+    streets: Loader[str] = Codes(models.Street, "district_code", many=True)
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Numeric, Uuid, any_, func, literal, literal_column, or_, select
-from strawberry import Parent
 
 from auth.viewer import Viewer
 from auth.visibility import visible
@@ -13,7 +12,6 @@ from kit.ids import key_of
 from models.area import ServiceCategory
 from models.base import Labelled, table_of
 from models.product import DEARER_THAN_ALL, Product
-from models.publishing import PublicationState
 from models.store import Store
 from resolvers.context import Info
 from resolvers.filters import Filters, at_least, at_most, one_of, overlaps, text_in, where
@@ -94,12 +92,6 @@ def products_of_store(
 ) -> Listing:
     """Service products that the store offers (服务产品)."""
     return replace(products(viewer, filter, order_by), key=P.store_id)
-
-
-def status(row: Parent[Any]) -> PublicationState:
-    """Whether the public sees it, the same as `state` (状态)."""
-    state: PublicationState = row["state"]
-    return state
 
 
 async def product_save(info: Info, values: Mapping[str, Any], **draft: Any) -> Any:

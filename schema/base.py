@@ -48,12 +48,16 @@ def field(
     access: str | None = None,
     cost: int | None = None,
     partner: bool = False,
+    column: str | None = None,
     **facts: Any,
 ) -> Any:
     """A column of the row, or what `resolver` makes of it. `partner` marks what partner systems may read.
 
-    `needs` and `shared` say of a resolver what it depends on, for plans (`engine/sources.py`).
+    `column` is the row's where it has another name than the field. `needs` and `shared` say of a resolver what it
+    depends on, for plans (`engine/sources.py`).
     """
+    if column is not None:
+        resolver, facts = _cell(column), {**facts, "column": column, "needs": (column,)}
     metadata: dict[str, Any] = {"access": access, "cost": cost, **facts}
     return strawberry.federation.field(
         resolver=resolver,
@@ -62,6 +66,13 @@ def field(
         tags=["partner"] if partner else [],
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
+
+
+def _cell(column: str) -> Callable[..., Any]:
+    def read(row: strawberry.Parent[Any]) -> Any:
+        return row[column]
+
+    return read
 
 
 def related(loader: Loader[Any], by: str, *, about: str | None = None, access: str | None = None, cost: int = 1) -> Any:

@@ -51,7 +51,7 @@ class Product(ManagedContent):
     description: str
     process: str
     tags: list[str]
-    status: PublicationState = field(resolvers.status, needs=("state",))
+    status: PublicationState = field(column="state", about="Whether the public sees it, the same as `state` (状态)")
     rating: float | None = field(partner=True)
     order_count: int = field(partner=True)
 
