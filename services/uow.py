@@ -20,6 +20,7 @@ from kit.pool import Connection
 from kit.statements import late, prepare
 from kit.writes import Transaction
 from models.account import AuditEntry
+from models.base import table_of
 from models.events import Event
 from models.refusals import Refusal
 
@@ -36,6 +37,9 @@ CONSTRAINTS: dict[str, tuple[Refusal, list[str]]] = {
     "uq_sensitive_exception_phrase": (Refusal.ALREADY_EXISTS, ["phrase"]),
 }
 _TAKE_TURNS = prepare(select(func.pg_advisory_xact_lock(func.hashtextextended(late("act", Text), 0))))
+_ENTRY = table_of(AuditEntry)
+_NOTED = ("actor_id", "action", "targets", "details", "request_id", "client_ip")
+_AUDIT = prepare(insert(_ENTRY).values({name: late(name, _ENTRY.c[name].type) for name in _NOTED}))
 SQLSTATES = {"23505": Refusal.ALREADY_EXISTS, "23503": Refusal.STILL_IN_USE, "23514": Refusal.INVALID_VALUE}
 
 
@@ -86,7 +90,8 @@ class UnitOfWork(Transaction):
         act = self.act
         if act is None or act.viewer.id is None or not (act.viewer.level >= STAFF or act.viewer.roles):
             return
-        entry = AuditEntry(
+        await self.execute(
+            _AUDIT,
             actor_id=act.viewer.id,
             action=act.action,
             targets=self.targets,
@@ -94,7 +99,6 @@ class UnitOfWork(Transaction):
             request_id=act.request_id,
             client_ip=act.client_ip,
         )
-        await self.execute(insert(AuditEntry).values(entry.model_dump()))
 
 
 async def enqueue(connection: Connection, events: Sequence[Event]) -> None:

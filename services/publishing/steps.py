@@ -47,7 +47,7 @@ async def move(
     """Changes an open revision's state; the condition on the old state decides races, and the loser gets `refusal`."""
     changed = await uow.value(
         update(REVISION)
-        .where(REVISION.c.id == revision["id"], REVISION.c.state.in_(expected))
+        .where(REVISION.c.id == revision["id"], REVISION.c.state == func.any(list(expected)))
         .values(updated_at=clock.real(), **changes)
         .returning(REVISION.c.id)
     )
