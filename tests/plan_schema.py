@@ -84,7 +84,10 @@ class Page:
 
     nodes: list[Any]
     of: str
-    page_info: str = "the only one"
+
+    @property
+    def page_info(self) -> Row:
+        return {"end_cursor": f"behind {len(self.nodes)}", "has_next_page": False}
 
     @property
     def edges(self) -> list[Row]:
@@ -232,6 +235,10 @@ class Thing(Named):
     def label(row: strawberry.Parent[Any]) -> str | None:  # noqa: N805
         return f"{row['id']} {row['name']}"
 
+    @resolver(needs=("name",), column="name")
+    def title(row: strawberry.Parent[Any]) -> str | None:  # noqa: N805
+        return row["name"]
+
     @resolver(source=PAGES, by="id")
     async def pages(
         row: strawberry.Parent[Any],  # noqa: N805
@@ -257,10 +264,16 @@ class PageEdge:
 
 
 @strawberry.type
+class PageInfo:
+    end_cursor: str
+    has_next_page: bool
+
+
+@strawberry.type
 class Pages:
     nodes: list[Thing]
     edges: list[PageEdge]
-    page_info: str
+    page_info: PageInfo
     of: str
 
 

@@ -13,6 +13,7 @@ from graphql import Undefined
 from structlog.testing import capture_logs
 
 from auth.viewer import ANONYMOUS
+from engine.sources import CURSORS
 from kit.errors import ApiError, ErrorCode
 from tests.comparison import ask
 from tests.plan_pair import Pair, fill, put
@@ -328,10 +329,25 @@ async def test_twins_with_other_arguments_do_not_get_each_others_rows(pair: Pair
     await pair.same(nested)
 
 
-async def test_a_page_reads_the_columns_of_its_nodes(pair: Pair) -> None:
-    await pair.same("{ things { pages(first: 2) { of nodes { name next { id } } edges { at node { label } } } } }")
+@pytest.mark.parametrize(
+    ("selected", "columns"),
+    [
+        ("of nodes { name next { id } } edges { at node { label } }", {"name", "next_id", "id", CURSORS}),
+        ("of nodes { name }", {"name"}),
+        ("nodes { name } pageInfo { hasNextPage }", {"name"}),
+        ("nodes { name } pageInfo { hasNextPage endCursor }", {"name", CURSORS}),
+    ],
+)
+async def test_a_page_reads_the_columns_of_its_nodes_and_cursors(pair: Pair, selected: str, columns: set[str]) -> None:
+    await pair.same(f"{{ things {{ pages(first: 2) {{ {selected} }} }} }}")
     pages = [asked for asked in pair.asked if asked[0] == "pages"]
-    assert pages == [("pages", [1, 2, 3, 4, 5], {"first": 2}, frozenset({"name", "next_id", "id"}))]
+    assert pages == [("pages", [1, 2, 3, 4, 5], {"first": 2}, columns)]
+
+
+async def test_a_column_by_another_name_is_read(pair: Pair) -> None:
+    answer = await pair.same("{ thing(id: 1) { title next { title } } }")
+    assert answer["data"]["thing"] == {"title": "Thing 1", "next": {"title": "Thing 2"}}
+    assert [columns for name, _, _, columns in pair.asked if name == "things"][-1] == {"name"}
 
 
 async def test_siblings_that_wait_are_over_before_the_reference_starts(pair: Pair) -> None:

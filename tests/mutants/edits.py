@@ -187,6 +187,8 @@ MUTANTS = (
     ),
     Mutant("the columns of keys are not read", _COMPILE, "projection.reads(by)", "pass"),
     Mutant("the columns of pure resolvers are not read", _COMPILE, "projection.reads(*needs)", "pass"),
+    Mutant("cursors are made of nothing", _COMPILE, "columns.isdisjoint(ENDS)", "columns != ENDS"),
+    Mutant("a renamed column is not read", _COMPILE, "projection.reads(column)", "pass"),
     Mutant("the columns of edges replace those of nodes", _COMPILE, "found |= columns", "found = set(columns)"),
     Mutant(
         "a row that is gone is an empty object",
