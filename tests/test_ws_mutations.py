@@ -310,6 +310,21 @@ async def test_a_server_that_is_told_to_stop_waits_for_a_mutation_on_a_socket(pl
         assert [(line["kind"], line["transport"], line["codes"]) for line in lines] == [("mutation", "websocket", [])]
 
 
+async def test_a_server_that_is_told_to_stop_waits_for_a_mutation_over_http_and_answers_it(platform: Platform) -> None:
+    async with platform.serving("--no-worker") as server:
+        async with locked():
+            token = (await ask(platform.url, SIGN_IN, u="department", p="esc-demo-1"))["signIn"]["session"][
+                "accessToken"
+            ]
+            answer = asyncio.create_task(ask(platform.url, SAVE, token, input={"values": values()}))
+            await until_true(waiting)
+            stopping = asyncio.create_task(server.stop())
+            await until_true(lambda: said(server, "Waiting for connections to close"))
+        assert (await answer)["policySave"]["revision"]["state"] == "DRAFT"
+        await stopping
+        assert await drafts() == [(values()["title"], "DRAFT", 1)]
+
+
 @pytest.mark.hard
 async def test_a_server_that_waited_long_enough_leaves_nothing_of_it(platform: Platform) -> None:
     async with platform.serving("--no-worker", ESC_LOG="json") as server:
@@ -322,10 +337,14 @@ async def test_a_server_that_waited_long_enough_leaves_nothing_of_it(platform: P
         assert "Cancel 1 running task(s), timeout graceful shutdown exceeded" in server.output
 
 
+async def access_token(platform: Platform) -> str:
+    signed_in = (await ask(platform.url, SIGN_IN, u="department", p="esc-demo-1"))["signIn"]
+    return str(signed_in["session"]["accessToken"])
+
+
 @asynccontextmanager
 async def signed_in(platform: Platform) -> AsyncIterator[Client]:
-    session = (await ask(platform.url, SIGN_IN, u="department", p="esc-demo-1"))["signIn"]["session"]
-    async with client(platform.url.removeprefix("http://"), session["accessToken"]) as socket:
+    async with client(platform.url.removeprefix("http://"), await access_token(platform)) as socket:
         yield socket
 
 
