@@ -237,7 +237,8 @@ class Thing(Named):
 
     @resolver(needs=("name",), column="name")
     def title(row: strawberry.Parent[Any]) -> str | None:  # noqa: N805
-        return row["name"]
+        name: str | None = row["name"]
+        return name
 
     @resolver(source=PAGES, by="id")
     async def pages(
