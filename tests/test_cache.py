@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import orjson
 import pytest
 from sqlalchemy import Executable, delete, func, insert, literal, select, text, update
 from sqlmodel import SQLModel
@@ -421,6 +423,21 @@ async def test_what_is_kept_stays_within_its_bytes_and_the_oldest_goes_first(kep
     assert alive == [5, *range(91, 100)]
     assert metrics.REGISTRY.get_sample_value("esc_cache_bytes") == 10 * each
     assert metrics.REGISTRY.get_sample_value("esc_cache_texts") == 10
+
+
+async def test_what_is_kept_takes_no_more_memory_than_is_counted(kept: Kept) -> None:
+    kept.cache = ResponseCache(generations)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            kept.keep(text=b"%03d" % number, body=orjson.dumps({"name": "x" * 3_000}))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    counted = metrics.REGISTRY.get_sample_value("esc_cache_bytes")
+    assert counted == 200 * (TEXT_BYTES + ANSWER_BYTES + 3 + len('{"name":""}') + 3_000)
+    assert grown < counted
 
 
 async def test_an_answer_beyond_all_bytes_is_not_kept(kept: Kept) -> None:
