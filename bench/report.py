@@ -42,8 +42,8 @@ again and again. W4 and W5 run on a stand-in (`bench/standin.py`), since the con
 """
 _COMPARED = """\
 - **ours** is `app.py` with its rules, row gates and JSON log on, as production runs it; its reference executor is the
-  same with plans off. A ballot verifies the token, reads the round with its candidates, and writes in a unit of
-  work; a worker counts what was cast, five times a second, on the core of PostgreSQL.
+  same with plans off. A ballot verifies the token, and one statement in a unit of work checks the round and its
+  candidates and writes; a worker counts what was cast, five times a second, on the core of PostgreSQL.
 - **mercurius** runs on fastify with its compiler on, loaders, and postgres.js with a pool of ten. Its ballot is one
   statement, its token is not verified, and nothing counts its ballots. It knows neither rules nor logs.
 - **plain Strawberry** has its caches for parsing and validating on, DataLoaders, and asyncpg's rows.

@@ -1,6 +1,7 @@
 """A stand-in for the contest until it is there: a ballot and a live tally, by the contract's names.
 
-They are written as the platform is: one unit of work with one statement for a ballot, a stream of states for a tally.
+They are written as the platform is: for a ballot a unit of work with one statement, which holds what it depends on, so
+that no race comes between; for a tally a stream of states.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Uuid, func, insert, select, update
+from sqlalchemy import ARRAY, DateTime, LargeBinary, Text, Uuid, any_, func, insert, literal, select, update
 
 from bench.voting import BALLOT, BALLOT_KIND, CANDIDATE_KIND, CLAIM, ROUND, ROUND_KIND, TALLY, topic
 from kit import clock
@@ -28,10 +29,28 @@ from schema.base import ID
 _FINALISTS = select(func.array_agg(TALLY.c.candidate_id)).where(TALLY.c.round_id == ROUND.c.id).scalar_subquery()
 _ROUND = prepare(select(ROUND, _FINALISTS.label("finalists")).where(ROUND.c.id == late("key", Uuid)))
 _TALLY = prepare(select(TALLY).where(TALLY.c.round_id == late("key", Uuid)).order_by(TALLY.c.votes.desc()))
-_CLAIMED = insert(CLAIM).values({column.name: late(column.name, column.type) for column in CLAIM.c}).cte("claimed")
-_CAST = prepare(
-    insert(BALLOT).values({column.name: late(column.name, column.type) for column in BALLOT.c}).add_cte(_CLAIMED)
+_CHOICES, _NOW = late("choices", ARRAY(Uuid)), late("now", DateTime(timezone=True))
+_NUMBER = func.cardinality(_CHOICES)
+_FINAL = (
+    select(func.count())
+    .where(TALLY.c.round_id == late("round_id", Uuid), TALLY.c.candidate_id == any_(_CHOICES))
+    .scalar_subquery()
 )
+_OPEN = (
+    select(ROUND.c.id)
+    .where(ROUND.c.id == late("round_id", Uuid), ROUND.c.opens_at <= _NOW, ROUND.c.closes_at > _NOW)
+    .where(ROUND.c.max_choices >= _NUMBER, _NUMBER == _FINAL)
+    .cte("open")
+)
+_CLAIMED = (
+    insert(CLAIM)
+    .from_select(CLAIM.c.keys(), select(_OPEN.c.id, late("claimant", LargeBinary), late("period", Text)))
+    .cte("claimed")
+)
+_KEPT = select(
+    late("id", Uuid), _OPEN.c.id, _CHOICES, late("receipt", Text), late("cast_at", DateTime(timezone=True)), literal(0)
+)
+_CAST = prepare(insert(BALLOT).from_select(BALLOT.c.keys(), _KEPT).add_cte(_CLAIMED).returning(BALLOT.c.id))
 _COUNT_ONE = prepare(update(ROUND).where(ROUND.c.id == late("key", Uuid)).values(ballot_count=ROUND.c.ballot_count + 1))
 
 
@@ -93,27 +112,33 @@ class TallyBumpInput:
 async def ballot_cast(info: Info, round_id: str, choices: Sequence[str]) -> Any:
     """Casts a ballot, one for each account and day (投票)."""
     account = info.context.viewer.account_id
-    round_ = await _open_round(round_id)
-    chosen = [key for each in choices if (key := key_of(each, CANDIDATE_KIND))]
-    if len(set(chosen)) != len(choices) or not 1 <= len(chosen) <= round_["max_choices"]:
+    key, chosen = key_of(round_id, ROUND_KIND), [each for choice in choices if (each := key_of(choice, CANDIDATE_KIND))]
+    if not len(set(chosen)) == len(choices) >= 1:
         raise Refused(Refusal.INVALID_VALUE, ["choices"], zh="choices", en="choices")
-    if missing := set(chosen).difference(round_["finalists"]):
-        raise Refused(Refusal.NOT_FOUND, ["choices"], ids=sorted(each.hex for each in missing))
     ballot_id = uuid7()
     receipt = hashlib.sha256(b"".join((ballot_id.bytes, *(each.bytes for each in chosen)))).hexdigest()
     async with write(info) as uow:
-        await uow.execute(
+        cast = await uow.execute(
             _CAST,
             id=ballot_id,
-            round_id=round_["id"],
+            round_id=key,
             claimant=hmac.digest(settings.secret_key.get_secret_value().encode(), account.bytes, "sha256"),
             period=clock.today().isoformat(),
             choices=chosen,
             receipt=receipt,
+            now=clock.now(),
             cast_at=clock.real(),
-            folded=0,
         )
+        if not cast:
+            raise _refusal(await _open_round(round_id), chosen)
     return {"id": global_id(BALLOT_KIND, ballot_id), "receipt": receipt}
+
+
+def _refusal(round_: Row, chosen: Sequence[UUID]) -> Refused:
+    """Why nothing came of these choices in a round that is open."""
+    if missing := set(chosen).difference(round_["finalists"]):
+        return Refused(Refusal.NOT_FOUND, ["choices"], ids=sorted(each.hex for each in missing))
+    return Refused(Refusal.INVALID_VALUE, ["choices"], zh="choices", en="choices")
 
 
 async def tally_bump(info: Info, round_id: str) -> Any:

@@ -136,6 +136,15 @@ async def test_a_ballot_of_the_stand_in_counts_once_a_day_and_shows_when_it_is_f
     assert again == {"ballotCast": {"ballot": None, "userErrors": [{"code": "ALREADY_EXISTS"}]}}
     stranger = await voting_api(ballots.CAST, viewer="judge", round=round_id, choices=["contest_project_" + "0" * 32])
     assert stranger == {"ballotCast": {"ballot": None, "userErrors": [{"code": "NOT_FOUND"}]}}
+    for choices in ([], candidates[:1] * 2, candidates[:4]):
+        refused = await voting_api(ballots.CAST, viewer="judge", round=round_id, choices=choices)
+        assert refused == {"ballotCast": {"ballot": None, "userErrors": [{"code": "INVALID_VALUE"}]}}
+    nowhere = await voting_api(ballots.CAST, viewer="judge", round="ballot_round_" + "0" * 32, choices=candidates[:1])
+    assert nowhere == stranger
+    await connection.execute("UPDATE bench_round SET closes_at = opens_at")
+    assert await voting_api(ballots.CAST, viewer="judge", **chosen) == stranger
+    await connection.execute("UPDATE bench_round SET closes_at = now() + interval '1 day'")
+    assert await connection.fetchval("SELECT count(*) FROM bench_claim") == 1
     await voting.fold()
     await voting.fold()
     votes = await connection.fetch("SELECT candidate_id, votes FROM bench_tally WHERE votes > 0")
