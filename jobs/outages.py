@@ -3,14 +3,14 @@
 import asyncpg
 from redis.exceptions import RedisError
 
+from kit.pool import BROKEN
 from search.base import SearchUnavailable
 
 AWAY = (
     SearchUnavailable,
     RedisError,
-    OSError,
+    *BROKEN,
     asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
 )
 """A server that does not answer. That passes, however long it takes, so it never holds an event."""

@@ -19,6 +19,7 @@ BROKEN = (
 """The connection is of no use any more, also where asyncpg has yet to see its end: the server spoke its last word."""
 
 UNDO_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 
 
 class Pool:
@@ -35,9 +36,11 @@ class Pool:
         self._idle.append(await self._connect())
 
     async def close(self) -> None:
-        """Waits for what is running."""
-        for _ in range(self._size):
-            await self._turns.acquire()
+        """Waits for what is running, but no longer than a server that stops may take."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for _ in range(self._size):
+                    await self._turns.acquire()
         await asyncio.gather(*(connection.close() for connection in self._idle))
         self._idle.clear()
 

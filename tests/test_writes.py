@@ -296,3 +296,13 @@ async def test_a_connection_that_the_server_closed_is_replaced_also_where_that_i
     assert not beginning.done()
     gate.resume()
     assert await beginning != old
+
+
+async def test_a_pool_closes_though_a_transaction_does_not_end(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.1)
+    lender = WritePool(partial(connect, database, WRITES), 2)
+    async with lender.begin() as connection:
+        async with asyncio.timeout(5):
+            await lender.close()
+        assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
