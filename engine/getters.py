@@ -58,9 +58,8 @@ class Awaited:
 class Related:
     """A source's values for the keys in a column of the rows."""
 
-    waits = True
-
     def __init__(self, source: Source, by: str, columns: frozenset[str] | None) -> None:
+        self.waits = not source.at_hand
         self._source = source
         self._by = by
         self._columns = columns

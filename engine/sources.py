@@ -30,6 +30,11 @@ class Source(Protocol):
         """Whether a key has a list, empty where nothing is found. A key without a value is left out otherwise."""
         ...
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether its values are in memory but for rare exceptions: nothing is gained by reading beside it."""
+        ...
+
     async def load(
         self, viewer: Viewer, keys: Sequence[Any], arguments: Mapping[str, Any], columns: frozenset[str] | None
     ) -> Mapping[Any, Any]:

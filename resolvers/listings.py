@@ -83,6 +83,7 @@ class Listed:
     """The engine's source of a listing's pages by the keys of its parents; at the root under the key None."""
 
     many = False
+    at_hand = False
     _readings = Memo[_Reading]()
 
     def __init__(self, build: Callable[..., Listing]) -> None:

@@ -35,6 +35,7 @@ class Loader(Generic[K]):
     `only`: a condition that narrows the rows, such as those of open revisions.
     """
 
+    at_hand = False
     _statements = Memo[Prepared]()
 
     def __init__(
@@ -94,6 +95,7 @@ class Codes(Loader[str]):
     no round trip. Without the feed they are read like any others.
     """
 
+    at_hand = True
     _rows: Mapping[Any, Any]
     _since = -1
 

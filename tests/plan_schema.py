@@ -43,6 +43,8 @@ def reset() -> None:
 class Table:
     """A source over the world's rows. It gives the columns of a row that are asked for, and no others."""
 
+    at_hand = False
+
     def __init__(self, name: str, find: Callable[[Any, Mapping[str, Any]], Any], *, many: bool = False) -> None:
         self.name = name
         self.many = many
