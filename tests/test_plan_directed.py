@@ -231,6 +231,13 @@ async def test_a_root_field_behind_a_rule_is_null_for_others(pair: Pair) -> None
         assert len(pair.asked) == (viewer is USER)
 
 
+async def test_a_field_that_is_hidden_still_refuses_wrong_arguments(pair: Pair) -> None:
+    text = "query ($id: Int = 1) { hidden(id: $id) { id } }"
+    assert await pair.same(text) == {"data": {"hidden": None}}
+    answer = await pair.same(text, {"id": None}, planned=False)
+    assert (answer["data"], answer["errors"][0]["path"]) == ({"hidden": None}, ["hidden"])
+
+
 async def test_other_rules_make_another_plan(pair: Pair) -> None:
     text = "{ thing { mine } }"
     for rule, mine in ((Rule(STAFF), None), (Rule(ANONYMOUS.level), "mine 1"), (Rule(STAFF), None)):
