@@ -40,10 +40,10 @@ _FORMS: dict[str, tuple[Form, tuple[Any, ...]]] = {
     "ID": (Form("type({v}) is str"), ("x", "1")),
     "Boolean": (Form("type({v}) is bool"), (True, False)),
     "Int": (Form("type({v}) is int and -2147483648 <= {v} <= 2147483647"), (0, 2**31 - 1, -(2**31))),
-    "Float": (
-        Form("type({v}) is float and {v} - {v} == 0"),
-        (0.1, -1e300),
-    ),  # NaN and infinity are not 0 off themselves
+    "Float": (  # NaN and infinity are not 0 off themselves; a decimal that large could become infinite
+        Form("type({v}) is float and {v} - {v} == 0 or type({v}) is Decimal and abs({v}) < 10**15", "float({v})"),
+        (0.1, -1e300, Decimal("4.90")),
+    ),
     "DateTime": (Form("type({v}) is datetime and {v}.tzinfo is UTC"), (_MOMENT, _MOMENT.replace(microsecond=0))),
     "Date": (Form("type({v}) is date"), (date(2026, 1, 2), date(1, 1, 1))),
     "Decimal": (Form("type({v}) is Decimal", "str({v})"), (Decimal("1.50"), Decimal("1E+2"))),

@@ -169,6 +169,7 @@ MUTANTS = (
     Mutant("siblings of a failure run on", _EXECUTE, "task.cancel()", "pass"),
     # values
     Mutant("NaN goes out", _LEAVES, "type({v}) is float and {v} - {v} == 0", "type({v}) is float"),
+    Mutant("a decimal that is no number goes out", _LEAVES, "is Decimal and abs({v}) < 10**15", "is Decimal"),
     Mutant("2^31 goes out", _LEAVES, "<= {v} <= 2147483647", "<= {v} <= 2147483648"),
     Mutant("a truth is a number", _LEAVES, "type({v}) is int and", "isinstance({v}, int) and"),
     Mutant("a number is an id", _LEAVES, '"ID": (Form("type({v}) is str")', '"ID": (Form("type({v}) in (str, int)")'),
