@@ -23,7 +23,7 @@ from resolvers.loaders import Loader
 
 KEYS = ("id", "code")
 MOMENTS = frozenset({"published_at", "submitted_at"})
-"""Sort keys that rows of pages carry in another form where nothing else reads them. Their own key they always carry."""
+"""Sort keys that rows of pages carry in another form where nothing else reads them."""
 KEPT = 3_000
 WORST = 3
 
@@ -159,7 +159,7 @@ def under(sky: Sky) -> Iterator[None]:
         return {key: _without(value, added) for key, value in found.items()}
 
     async def pages(self: Any, viewer: Any, keys: Any, arguments: Any, columns: frozenset[str] | None) -> Any:
-        wanted = columns if columns is None or not sky.weather.seed else columns | MOMENTS
+        wanted = columns if columns is None or not sky.weather.seed else columns | MOMENTS | frozenset(KEYS)
         return await by_page(self, viewer, keys, arguments, wanted)
 
     database._reads = Reads(sky, pool)  # type: ignore[assignment]
