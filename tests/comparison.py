@@ -306,6 +306,7 @@ def examine(count: int, number: int, *, shrink: bool = False) -> Tally:
         gc.freeze()
         with under(sky):
             _draw(examples(contract, facts, len(viewers)), one, count, number, shrink=shrink)
+        begin("closing the index and the pools")
     return tally
 
 
