@@ -26,7 +26,7 @@ from tests import conftest, plan_city
 from tests.mutants import MUTANTS, Mutant
 
 EXAMPLES, SEED = 150, 7
-DIRECTED = ("tests/test_plan_directed.py", "tests/test_plan_values.py")
+DIRECTED = ("tests/test_plan_directed.py", "tests/test_plan_values.py", "tests/test_plan_memory.py")
 AT_ONCE = 2
 SECONDS = 600
 COPIED = (

@@ -11,6 +11,7 @@ _COMPLETERS = "engine/completers.py"
 _ARGUMENTS = "engine/arguments.py"
 _VARIABLES = "engine/variables.py"
 _VARIANTS = "engine/variants.py"
+_DOCUMENTS = "engine/documents.py"
 
 MUTANTS = (
     # what is selected, and for whom
@@ -249,4 +250,10 @@ MUTANTS = (
     Mutant("that a mutation failed is not kept", _EXECUTE, "kept[key] = error", "pass"),
     Mutant("a mutation is done again for its errors", "engine/reference.py", "and info.path.key in kept", "and False"),
     Mutant("rows loaded before a write are shown after it", _COMPILE, "run.memo.clear()", "pass"),
+    # what is kept
+    Mutant("tokens outlive their document", _DOCUMENTS, "        _unlink(document)", "        pass"),
+    Mutant("an executor outlives its plan", _VARIANTS, "template(make_executor())", "make_executor()"),
+    Mutant("generated code outlives its plan", _LEAVES, 'names.pop("made")', 'names["made"]'),
+    Mutant("a plan weighs nothing", _VARIANTS, "self._grew(VARIANT_BYTES + plan.size * FIELD_BYTES)", "pass"),
+    Mutant("a plan weighs as much as its root", _COMPILE, "self._size += 1 + len(fields)", "self._size = 1"),
 )
