@@ -41,7 +41,7 @@ class Pool:
             async with asyncio.timeout(CLOSE_SECONDS):
                 for _ in range(self._size):
                     await self._turns.acquire()
-        await asyncio.gather(*(connection.close() for connection in self._idle))
+        await asyncio.gather(*(_close(connection) for connection in self._idle))
         self._idle.clear()
 
     def _take(self) -> "Connection | None":
@@ -116,6 +116,13 @@ class WritePool(Pool):
                 connection.terminate()
                 raise
             self._idle.insert(0, connection)
+
+
+async def _close(connection: Connection) -> None:
+    """Takes leave of the server. asyncpg has no limit of its own for the end of a query that was cancelled."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()
 
 
 async def _begin(connection: Connection) -> Connection:

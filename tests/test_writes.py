@@ -306,3 +306,19 @@ async def test_a_pool_closes_though_a_transaction_does_not_end(database: str, mo
             await lender.close()
         assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
+
+
+async def test_pools_close_though_the_server_says_no_more(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.2)
+    async with pools.write():
+        pass
+    gate.hold()
+    reading = asyncio.create_task(fetch_text("SELECT pg_sleep(60)"))
+    await asyncio.sleep(0.1)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    connections = [*pools.reads._idle, *pools.writes._idle]
+    async with asyncio.timeout(5):
+        await pools.close()
+    assert len(connections) == 2
+    assert all(connection.is_closed() for connection in connections)
