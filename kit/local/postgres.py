@@ -26,6 +26,7 @@ _RETRIES = 60
 _PAUSE_SECONDS = 0.5
 _SETTINGS = {
     "max_connections": "200",
+    "shared_buffers": "512MB",  # as in docker-compose.yml; memory is taken as it is used
     "synchronous_commit": "on",
     "jit": "off",
     "timezone": "UTC",
