@@ -56,8 +56,8 @@ the change is asked for to the arrival. Our followers are of two thousand accoun
 once for all who stand alike. mercurius reads the tally once, in the mutation. "lost" was passed over by a later state.
 """
 _GROWN = """\
-One connection, plans without the cache, on a copy whose rows repeat under other ids and days. 1.3 times is the goal. What
-is asked again and again fits into PostgreSQL's memory, which is as large as in production (512 MB).
+One connection, plans without the cache, on a copy whose rows repeat under other ids and days. 1.3 times is the goal.
+What is asked again and again fits into PostgreSQL's memory, which is as large as in production (512 MB).
 """
 _IMPORTED = re.compile(r"\d+ new, .*warnings")
 

@@ -39,10 +39,10 @@ from engine.cost import metadata
 from engine.execute import Completer, Getter, Node, Run, Step, fill
 from engine.gate import rule_of
 from engine.getters import Awaited, Called, Entry, Masked, Paged, Read, Related
-from engine.leaves import function
+from engine.leaves import function, goes_out_as_text
 from engine.measure import INTROSPECTION
 from engine.projection import BY_KEY, Expression, Projection
-from engine.sources import CURSORS
+from engine.sources import AS_TEXT, CURSORS
 
 KNOWN_DIRECTIVES = frozenset({"skip", "include"})
 ENDS = frozenset({"start_cursor", "end_cursor"})
@@ -228,7 +228,8 @@ class _Compiler:
             projection.reads("id")
             return Expression(*(f"{kind + '_'!r} + r['id'].hex",) * 2)
         if declared.is_basic_field:
-            projection.reads(declared.python_name)
+            as_text = AS_TEXT if goes_out_as_text(field.definition.type) else ""
+            projection.reads(as_text + declared.python_name)
             by_reader = f"{projection.named(declared.default_resolver)}(r, {declared.python_name!r})"
             keyed = getattr(declared.default_resolver, "by_key", False)
             return Expression(f"{BY_KEY}{declared.python_name!r}]" if keyed else by_reader, by_reader)

@@ -46,10 +46,17 @@ _FORMS: dict[str, tuple[Form, tuple[Any, ...]]] = {
     ),
     "DateTime": (Form("type({v}) is datetime and {v}.tzinfo is UTC"), (_MOMENT, _MOMENT.replace(microsecond=0))),
     "Date": (Form("type({v}) is date"), (date(2026, 1, 2), date(1, 1, 1))),
-    "Decimal": (Form("type({v}) is Decimal", "str({v})"), (Decimal("1.50"), Decimal("1E+2"))),
+    "Decimal": (Form("type({v}) in AMOUNTS", "str({v})"), (Decimal("1.50"), Decimal("1E+2"), "1.50")),
     "JSON": (Form("type({v}) in PLAIN"), ({"a": [1, None]}, ["x"], "x")),
 }
-NAMES = {"datetime": datetime, "date": date, "UTC": UTC, "Decimal": Decimal, "PLAIN": frozenset({dict, list, str})}
+NAMES = {
+    "datetime": datetime,
+    "date": date,
+    "UTC": UTC,
+    "Decimal": Decimal,
+    "PLAIN": frozenset({dict, list, str}),
+    "AMOUNTS": frozenset({Decimal, str}),
+}
 
 
 @lru_cache(TYPES)
@@ -63,6 +70,13 @@ def form(type_: GraphQLLeafType) -> Form | None:
     chosen, samples = known
     same = all(_written(chosen, sample) == orjson.dumps(type_.coerce_output_value(sample)) for sample in samples)
     return chosen if same else None
+
+
+def goes_out_as_text(type_: GraphQLOutputType) -> bool:
+    """Whether the text of a value is what goes out, so that nobody needs the value itself."""
+    inner = get_nullable_type(type_)
+    chosen = form(inner) if is_leaf_type(inner) else None
+    return chosen is not None and chosen.made == "str({v})"
 
 
 def _written(chosen: Form, sample: Any) -> bytes:

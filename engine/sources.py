@@ -21,6 +21,9 @@ from auth.viewer import Viewer
 CURSORS = "*cursors"
 """Among the columns of a page's rows: what their cursors are made of, whichever columns that takes."""
 
+AS_TEXT = "*text "
+"""Before the name of a column: its text will do, as PostgreSQL writes it, since it is only written out."""
+
 
 class Source(Protocol):
     """Rows, lists or pages by key, behind the row gate of what they show."""

@@ -13,6 +13,7 @@ from engine.sources import CURSORS
 from kit.db import fetch, fetch_value
 from kit.statements import Prepared, late, prepare, unseen
 from resolvers.filters import plain
+from resolvers.loaders import asked_for
 from resolvers.memo import Memo
 from resolvers.paging import Order, Page, Window
 
@@ -45,8 +46,7 @@ class _Reading:
 
     def _columns(self, columns: frozenset[str] | None, carried: Sequence[Any]) -> list[Any]:
         """The listing's own that are asked for, and those that its cursors are made of."""
-        own = self._statement.selected_columns.items()
-        chosen = [column for name, column in own if columns is None or name in columns]
+        chosen = asked_for(self._statement.selected_columns, columns)
         there = {column.name for column in chosen}
         return chosen + [each for each in carried if each.name not in there]
 

@@ -9,12 +9,14 @@ from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, any_
+from sqlalchemy import ARRAY, ColumnElement, Numeric, Text, Uuid, any_, cast
+from sqlalchemy.sql.base import ColumnCollection
 from sqlmodel import SQLModel
 
 import models
 from auth.viewer import Viewer
 from auth.visibility import PUBLIC, scope_of, visible
+from engine.sources import AS_TEXT
 from kit import footprint
 from kit.db import fetch
 from kit.generations import generations
@@ -26,7 +28,23 @@ from resolvers.memo import Memo
 
 K = TypeVar("K")
 REVISION = table_of(models.Revision).c
+PLAIN_SCALES = range(7)
+"""Numbers with so few decimals have the same text in Python, which writes 0.0000001 as 1E-7."""
 Batch = Callable[[Viewer, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
+
+
+def asked_for(columns: ColumnCollection[str, Any], names: frozenset[str] | None) -> list[Any]:
+    """The columns of these names; numbers that are only written out as PostgreSQL writes them. None: all."""
+    if names is None:
+        return list(columns)
+    chosen: list[Any] = []
+    for name, column in columns.items():
+        if name in names:
+            chosen.append(column)
+        elif AS_TEXT + name in names:
+            plain = isinstance(column.type, Numeric) and column.type.scale in PLAIN_SCALES
+            chosen.append(cast(column, Text).label(name) if plain else column)
+    return chosen
 
 
 class Loader(Generic[K]):
@@ -80,9 +98,8 @@ class Loader(Generic[K]):
 
     def _statement(self, viewer: Viewer, columns: frozenset[str] | None) -> Prepared:
         names = None if columns is None else columns | {self._column.name}
-        chosen = [column for column in self.table.c if names is None or column.name in names]
         keys = unseen(late("keys", ARRAY(Uuid if isinstance(self._column.type, Uuid) else Text)))
-        statement = visible(self._model, viewer, *chosen).where(self._column == any_(keys))
+        statement = visible(self._model, viewer, *asked_for(self.table.c, names)).where(self._column == any_(keys))
         if self._only is not None:
             statement = statement.where(self._only)
         return prepare(statement.order_by(*self.table.primary_key.columns) if self.many else statement)

@@ -13,6 +13,7 @@ from strawberry.scalars import JSON
 
 from auth.viewer import Viewer
 from engine.pipeline import RequestInfo
+from engine.sources import AS_TEXT
 from schema.scalars import config
 from tests.engine_harness import resolver, source
 
@@ -72,7 +73,9 @@ def _narrow(value: Any, columns: frozenset[str] | None) -> Any:
         return replace(value, nodes=_narrow(value.nodes, columns))
     if isinstance(value, list):
         return [_narrow(each, columns) for each in value]
-    return value if columns is None or type(value) is not dict else {name: value[name] for name in columns & set(value)}
+    if columns is None or type(value) is not dict:
+        return value
+    return {name: value[name] for name in value if not columns.isdisjoint((name, AS_TEXT + name))}
 
 
 THINGS = Table("things", lambda key, _: world.rows.get(key))

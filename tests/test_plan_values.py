@@ -13,7 +13,7 @@ from graphql import Undefined
 from structlog.testing import capture_logs
 
 from auth.viewer import ANONYMOUS
-from engine.sources import CURSORS
+from engine.sources import AS_TEXT, CURSORS
 from kit.errors import ApiError, ErrorCode
 from tests.comparison import ask
 from tests.plan_pair import Pair, fill, put
@@ -348,6 +348,14 @@ async def test_a_column_by_another_name_is_read(pair: Pair) -> None:
     answer = await pair.same("{ thing(id: 1) { title next { title } } }")
     assert answer["data"]["thing"] == {"title": "Thing 1", "next": {"title": "Thing 2"}}
     assert [columns for name, _, _, columns in pair.asked if name == "things"][-1] == {"name"}
+
+
+@pytest.mark.parametrize("amount", [Decimal("1.50"), "1.50"])
+async def test_the_text_of_an_amount_will_do(pair: Pair, amount: Any) -> None:
+    world.value = {"amount": amount, "text": "x"}
+    answer = await pair.same("{ leaf { amount text } }")
+    assert answer["data"]["leaf"] == {"amount": "1.50", "text": "x"}
+    assert pair.asked[-1][3] == {f"{AS_TEXT}amount", "text"}
 
 
 async def test_siblings_that_wait_are_over_before_the_reference_starts(pair: Pair) -> None:

@@ -23,7 +23,7 @@ from graphql import (
 import schema
 from auth.viewer import ANONYMOUS, Level, Role, Viewer
 from auth.visibility import GATES
-from engine.sources import CURSORS
+from engine.sources import AS_TEXT, CURSORS
 from kit import clock, footprint
 from kit.db import database, fetch, fetch_text
 from kit.footprint import Footprint
@@ -34,6 +34,7 @@ from resolvers.listings import Listed
 from resolvers.loaders import Codes, Loader, Loaders
 from resolvers.memo import Memo
 from resolvers.policy import ApplicationStatus
+from resolvers.product import ProductOrder
 from schema.base import ENTITIES
 from tests.storefront import START, put, put_articles, put_policies, put_products, put_stores
 
@@ -470,3 +471,22 @@ async def test_a_moment_carried_for_its_cursor_alone_is_exact(api: Any) -> None:
     for number, edge in enumerate(narrow.edges):
         rest = (await load(ANONYMOUS, [None], {"after": edge["cursor"]}, frozenset({"id"})))[None]
         assert [row["id"] for row in rest.nodes] == [row["id"] for row in whole.nodes[number + 1 :]]
+
+
+async def test_amounts_that_only_go_out_are_read_as_their_texts(api: Any) -> None:
+    (store,) = await put_stores({})
+    amounts = [None, Decimal(0), Decimal("0.01"), Decimal("12.50"), Decimal("9999999999.98")]
+    products = await put_products(store, *({"price": each} for each in amounts))
+    as_text = frozenset({f"{AS_TEXT}price"})
+    rows = await Loaders.product.load(ANONYMOUS, products, {}, as_text)
+    assert [rows[key]["price"] for key in products] == [None, "0.00", "0.01", "12.50", "9999999999.98"]
+    both = await Loaders.product.load(ANONYMOUS, products, {}, as_text | {"price"})
+    assert [both[key]["price"] for key in products] == amounts
+    load = LISTS["Query.products"][1]["source"].load
+    for order in ("PRICE_ASC", "PRICE_DESC", "NEWEST"):
+        given = {"order_by": ProductOrder[order]}
+        whole = (await load(ANONYMOUS, [None], given, None))[None]
+        narrow = (await load(ANONYMOUS, [None], given, as_text | {CURSORS}))[None]
+        texts = [None if row["price"] is None else str(row["price"]) for row in whole.nodes]
+        assert [row["price"] for row in narrow.nodes] == texts
+        assert [edge["cursor"] for edge in narrow.edges] == [edge["cursor"] for edge in whole.edges]
