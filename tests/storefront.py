@@ -1,6 +1,7 @@
 """Stores, products and articles for tests: written through the API where the rule matters, else put into the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -141,6 +142,17 @@ async def pages_of(api: Api, query: str, field: str, size: int, *, backward: boo
         cursor = info["startCursor" if backward else "endCursor"]
 
 
+@asynccontextmanager
+async def statements() -> AsyncIterator[list[str]]:
+    """What is read from the database in the block."""
+    seen: list[str] = []
+    observers.append(seen.append)
+    try:
+        yield seen
+    finally:
+        observers.remove(seen.append)
+
+
 CODE_LISTS = {"department", "district", "industry", "service_category", "street"}
 
 
@@ -148,12 +160,8 @@ async def statements_of(api: Api, query: str, **variables: Any) -> int:
     """How many reads an operation costs that is not answered from memory, where only code lists are kept."""
     await api(query, **variables)
     generations.rise(generations.watched - CODE_LISTS)
-    seen: list[str] = []
-    observers.append(seen.append)
-    try:
+    async with statements() as seen:
         await api(query, **variables)
-    finally:
-        observers.remove(seen.append)
     return len(seen)
 
 

@@ -1,16 +1,14 @@
 """Reference data as other subgraphs reach it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 
 import asyncpg
 
-from kit import db
 from kit.feed import feed
 from kit.settings import settings
 from tests.conftest import Api
+from tests.storefront import statements
 from tests.test_cache import heard
 
 ENTITIES = """query ($representations: [_Any!]!) { _entities(representations: $representations) {
@@ -36,17 +34,6 @@ async def street_and_sector(api: Api) -> tuple[str, str, int]:
     sectors = {each["code"]: each for section in answer["industries"] for each in section["children"]}
     streets = {each["code"]: each["streets"] for each in answer["districts"]}
     return sectors["I65"]["name"], sectors["I65"]["parent"]["name"], len(streets["310115"])
-
-
-@asynccontextmanager
-async def statements() -> AsyncIterator[list[str]]:
-    """What is read from the database in the block."""
-    seen: list[str] = []
-    db.observers.append(seen.append)
-    try:
-        yield seen
-    finally:
-        db.observers.remove(seen.append)
 
 
 async def test_code_lists_are_read_once_and_then_known(api: Api) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from sqlalchemy import update
 from auth import tokens
 from auth.revocations import KEPT, REASON, Revocations, revocations
 from auth.viewer import Level, Viewer
-from kit import clock, db
+from kit import clock
 from kit.db import database as pools
 from kit.errors import Unauthenticated
 from kit.feed import Feed, feed
@@ -25,6 +24,7 @@ from services.account import ACCOUNT, SESSION
 from tests.conftest import Api
 from tests.live import RAW, client, served
 from tests.processes import until
+from tests.storefront import statements
 
 SIGN_IN = """mutation ($name: String!) { signIn(input: {username: $name, password: "esc-demo-1"}) {
   session { accessToken refreshToken } userErrors { code } } }"""
@@ -74,17 +74,6 @@ async def end_elsewhere(session: SignedIn) -> None:
     own = SESSION.c.id == tokens.read(session.access).session_id
     async with pools.write() as writing:
         await writing.execute(update(SESSION).where(own).values(ended_at=clock.real()))
-
-
-@asynccontextmanager
-async def statements() -> AsyncIterator[list[str]]:
-    """What is read from the database in the block."""
-    seen: list[str] = []
-    db.observers.append(seen.append)
-    try:
-        yield seen
-    finally:
-        db.observers.remove(seen.append)
 
 
 async def test_who_signs_out_is_out(api: Api) -> None:
