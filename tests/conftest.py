@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from kit.db import database as pools
 from kit.db import fetch_one
 from kit.local.host import host_of
 from kit.settings import ROOT, settings
-from services import reference
+from services import platform, reference
 from services.account import ACCOUNT, viewer_of
+from services.uow import unit_of_work
 
 HOME = ROOT / ".esc" / "tests"
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
@@ -196,6 +198,12 @@ async def account(username: str) -> Viewer:
 
 async def token(username: str) -> str:
     return tokens.issue(await account(username))[0]
+
+
+async def shift(offset: timedelta) -> None:
+    """Moves business time as `clockSet` does: what stands in the database a running platform takes over each second."""
+    async with unit_of_work() as uow:
+        await platform.move_clock(uow, clock.real() + offset)
 
 
 Settle = Callable[[], Awaitable[None]]

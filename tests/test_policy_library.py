@@ -3,7 +3,7 @@
 R-BASE-04, R-BASE-05, R-POL-01, R-BDC-15, R-STO-12.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from kit import clock
 from models import PolicyValues
-from tests.conftest import Api
+from tests.conftest import Api, shift
 from tests.test_policy import publish
 
 LIBRARY = """query Library($filter: PolicyFilter, $orderBy: PolicyOrder! = NEWEST) {
@@ -25,9 +25,9 @@ CALL: dict[str, Any] = {"kind": "DECLARATION", "departmentCode": None}
 
 
 @pytest.fixture(autouse=True)
-def _noon() -> Iterator[None]:
+async def _noon(api: Api) -> AsyncIterator[None]:
     """Noon in Shanghai on 24 November 2026, half a day from where the calendar turns over."""
-    clock.set_offset(datetime(2026, 11, 24, 4, tzinfo=UTC) - clock.real())
+    await shift(datetime(2026, 11, 24, 4, tzinfo=UTC) - clock.real())
     yield
     clock.set_offset(timedelta())
 
@@ -128,7 +128,7 @@ async def test_today_s_declarations_are_those_open_today_the_nearest_deadline_fi
     assert [node["title"] for node in rest["nodes"]] == ["下月截止", "长期有效"]
     assert await titles(api, applicationStatuses=["UPCOMING"]) == ["明天开始"]
     assert await titles(api, applicationStatuses=["CLOSED"]) == ["昨天截止"]
-    clock.set_offset(clock.offset() + timedelta(hours=12))
+    await shift(clock.offset() + timedelta(hours=12))
     assert await today(api) == ["今天开始", "明天开始", "下月截止", "长期有效"]
 
 

@@ -25,7 +25,7 @@ from services import publishing, visits
 from services.account import ACCOUNT
 from services.policy import POLICY
 from services.uow import unit_of_work
-from tests.conftest import Answer, Api, account
+from tests.conftest import Answer, Api, account, shift
 from tests.storefront import OFFLINE, REVIEW, SUBMIT, publish, save, save_of
 from tests.test_policy import values
 
@@ -386,7 +386,7 @@ async def test_the_schedule_publishes_what_is_due_and_nothing_else(api: Api) -> 
     assert await withdraw(api, withdrawn) == []
     await schedule.publish_due()
     assert [await shown(api, each["itemId"]) for each in (due, later, withdrawn)] == [None, None, None]
-    clock.set_offset(timedelta(hours=2))
+    await shift(timedelta(hours=2))
     await schedule.publish_due()
     await schedule.publish_due()
     assert [await shown(api, each["itemId"]) for each in (due, later, withdrawn)] == ["定时发布 1", None, None]
@@ -407,7 +407,7 @@ async def test_what_can_no_longer_be_published_on_time_goes_back_and_holds_nothi
         assert await submit(api, revision, publishAt=soon(1)) == []
         assert await review(api, revision) == []
     await publish(api, "policy", "department", values(title="先到的政策", **source))
-    clock.set_offset(timedelta(hours=2))
+    await shift(timedelta(hours=2))
     await schedule.publish_due()
     assert await shown(api, other["itemId"]) == "准时的政策"
     seen = await one(api, clash)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from kit import clock
 from kit.db import database
 from services.account import ACCOUNT
-from tests.conftest import Answer, Api
+from tests.conftest import Answer, Api, shift
 from tests.storefront import REVIEW, SUBMIT, publish, put_products, put_stores, save
 from tests.test_policy import values
 
@@ -232,10 +232,10 @@ async def queue(api: Api, viewer: str = "reviewer", **variables: Any) -> list[st
 async def pending(api: Api, title: str, hours_ago: float, **changed: Any) -> Answer:
     """A policy that waits since then, of the place that the values say."""
     viewer = "district" if changed.get("districts") else "department"
-    clock.set_offset(timedelta(hours=-hours_ago))
+    await shift(timedelta(hours=-hours_ago))
     revision = await draft(api, viewer=viewer, title=title, **changed)
     assert (await api(SUBMIT, viewer=viewer, input={"id": revision["id"]}))["revisionSubmit"]["userErrors"] == []
-    clock.set_offset(timedelta())
+    await shift(timedelta())
     return revision
 
 
@@ -251,10 +251,10 @@ async def test_the_work_list_holds_all_kinds_the_longest_waiting_first(api: Api)
     (store,) = await put_stores({"owner": "department:SHEITC", "name": "诊断中心"})
     (product,) = await put_products(store, {"owner": "department:SHEITC"})
     offer = {"storeId": f"store_{store.hex}", "name": "免费诊断", "categoryCode": "02010100", "description": "详情"}
-    clock.set_offset(timedelta(hours=-2))
+    await shift(timedelta(hours=-2))
     revision = await save(api, "product", "department", {**offer, "priceKind": "FREE"}, f"product_{product.hex}")
     await api(SUBMIT, viewer="department", input={"id": revision["id"]})
-    clock.set_offset(timedelta())
+    await shift(timedelta())
     assert await queue(api) == ["等了三天", "浦东等了一天", "免费诊断", "等了一小时"]
     assert await queue(api, filter={"kinds": ["product"]}) == ["免费诊断"]
     assert await queue(api, filter={"kinds": ["policy", "store"]}) == ["等了三天", "浦东等了一天", "等了一小时"]

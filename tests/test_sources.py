@@ -36,6 +36,7 @@ from resolvers.memo import Memo
 from resolvers.policy import ApplicationStatus
 from resolvers.product import ProductOrder
 from schema.base import ENTITIES
+from tests.conftest import shift
 from tests.storefront import START, put, put_articles, put_policies, put_products, put_stores
 
 ONE, TWO, THREE, FOUR, FIVE = (UUID(int=number) for number in range(1, 6))
@@ -247,7 +248,7 @@ async def test_a_filter_by_the_day_follows_the_clock(api: Any) -> None:
     try:
         for moment, shown in (("2026-03-31T23:59", 1), ("2026-04-01T00:00", 0), ("2026-03-01T00:00", 1)):
             at = datetime.fromisoformat(f"{moment}:00+08:00")
-            clock.set_offset(at - clock.real())
+            await shift(at - clock.real())
             with noting() as noted:
                 page = (await load(ANONYMOUS, [None], chosen, None))[None]
             assert len(page.nodes) == shown, moment
