@@ -90,8 +90,9 @@ class Feed:
             self._turn(listening=True)
             self._tried.set()
             while not lost.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), BEAT_SECONDS)
+                with suppress(TimeoutError):  # `wait_for` would swallow a cancellation that comes with the loss
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await lost.wait()
                 await self._beat(connection)
         finally:
             connection.terminate()

@@ -89,6 +89,28 @@ async def test_a_cut_line_is_told_and_mended(empty_database: str) -> None:
         await until(lambda: _is(heard == [("one", "again")]))
 
 
+@pytest.mark.parametrize("turns", range(9))
+async def test_a_feed_closes_however_close_to_the_loss_of_its_line(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """`turns` of the event loop lie between the two."""
+    connect, lines = asyncpg.connect, list["asyncpg.Connection[Any]"]()
+
+    async def noted(*arguments: Any, **options: Any) -> "asyncpg.Connection[Any]":
+        lines.append(await connect(*arguments, **options))
+        return lines[-1]
+
+    monkeypatch.setattr(asyncpg, "connect", noted)
+    feed = Feed()
+    await feed.open(empty_database)
+    lines[0].terminate()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await feed.close()
+    assert not feed.connected
+
+
 async def test_a_feed_without_a_server_opens_unconnected_and_connects_when_there_is_one(empty_database: str) -> None:
     async with Gate(empty_database) as gate:
         gate.shut()
