@@ -17,7 +17,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisAway
 
-CHANNEL = "esc:topic:"
 RECONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 2
 SILENCE_SECONDS = 2
@@ -65,6 +64,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._redis: Client | None = None
+        self._channel = ""
         self._reader: asyncio.Task[None] | None = None
         self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self.connected = asyncio.Event()
@@ -85,6 +85,8 @@ class Bus:
             retry=Retry(NoBackoff(), 1),
         )
         self._redis = cast("Client", client)
+        number = client.connection_pool.connection_kwargs.get("db", 0)
+        self._channel = f"esc:{number}:topic:"  # what is published is heard in all databases of a server
         self.connected = asyncio.Event()
         self._reader = asyncio.create_task(self._read(), name="bus")
 
@@ -98,7 +100,7 @@ class Bus:
 
     async def publish(self, topic: str) -> None:
         """Wakes the topic's listeners in every process. Raises RedisError while Redis is away: jobs try again."""
-        await self.redis.publish(CHANNEL + topic, b"")
+        await self.redis.publish(self._channel + topic, b"")
 
     @asynccontextmanager
     async def listen(self, topic: str) -> AsyncIterator[Listener]:
@@ -127,7 +129,7 @@ class Bus:
 
     async def _receive(self) -> None:
         async with self.redis.pubsub() as pubsub:
-            await pubsub.psubscribe(CHANNEL + "*")
+            await pubsub.psubscribe(self._channel + "*")
             asked = False
             while True:
                 message = await pubsub.get_message(timeout=SILENCE_SECONDS)
@@ -145,7 +147,7 @@ class Bus:
             self.redis.away = False
             self._wake(*self._listeners)
         elif message["type"] == "pmessage":
-            self._wake(message["channel"].decode().removeprefix(CHANNEL))
+            self._wake(message["channel"].decode().removeprefix(self._channel))
 
     def _wake(self, *topics: str) -> None:
         for topic in topics:

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from redis import Redis
 from sqlalchemy import select
 
 import migrations
@@ -118,6 +119,14 @@ async def drop(connection: "asyncpg.Connection[Any]", name: str) -> None:
         await connection.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
+def empty_redis(servers: Servers) -> str:
+    """The address of this worker's own database of Redis, with nothing in it: no failures to sign in, for one."""
+    url = f"{servers.redis.rstrip('/').removesuffix('/0')}/{WORKER}"
+    with Redis.from_url(url) as redis:
+        redis.flushdb()
+    return url
+
+
 @pytest.fixture
 async def empty_database(servers: Servers, template: str, tmp_path: Path) -> AsyncIterator[str]:
     """A fresh database with reference data only, dropped afterwards; nothing is connected to it yet."""
@@ -126,7 +135,7 @@ async def empty_database(servers: Servers, template: str, tmp_path: Path) -> Asy
     with one_at_a_time("template"):
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     settings.database_url = servers.database(name)
-    settings.redis_url = f"{servers.redis.rstrip('/').removesuffix('/0')}/{WORKER}"
+    settings.redis_url = empty_redis(servers)
     settings.home = tmp_path
     clock.set_offset(clock.offset() * 0)
     try:
@@ -147,7 +156,6 @@ async def database(empty_database: str) -> AsyncIterator[str]:
 async def opened() -> AsyncIterator[None]:
     await pools.open(settings)
     await bus.open(settings.redis_url)
-    await bus.redis.flushdb()
     try:
         yield
     finally:
@@ -218,7 +226,6 @@ async def api(empty_database: str) -> AsyncIterator[Api]:
 
     application = app.Application()
     async with app.lifespan(application.starlette):
-        await bus.redis.flushdb()
         async with pools.write() as writing:
             await demo_accounts.load_demo_accounts(writing, hash_password("esc-demo-1"))
         transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)

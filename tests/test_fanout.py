@@ -10,7 +10,7 @@ import pytest
 from auth.viewer import NOBODY, Level, Role, Viewer
 from engine.frames import header
 from kit.bus import bus
-from tests.conftest import Servers
+from tests.conftest import Servers, empty_redis
 from tests.engine_harness import Served, until
 from tests.live import ASGI, BOARD, BREAKING, RAW, STATE, WHO, Board, Client, client, events, make_live, payload, served
 
@@ -20,7 +20,7 @@ SECRET = "subscription { secret { number } }"
 @pytest.fixture
 async def live(servers: Servers) -> AsyncIterator[Served]:
     """The engine with its topic of states; no stream is open when it is done with."""
-    await bus.open(servers.redis)
+    await bus.open(empty_redis(servers))
     await asyncio.wait_for(bus.connected.wait(), 5)
     live = make_live()
     yield live

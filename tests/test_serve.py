@@ -44,7 +44,7 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def platform(empty_database: str, servers: Servers, tmp_path: Path) -> Platform:
     """Processes on the servers that the tests share, with a database of their own."""
-    return Platform(tmp_path / "home", DATABASE_URL=empty_database, REDIS_URL=servers.redis)
+    return Platform(tmp_path / "home", DATABASE_URL=empty_database, REDIS_URL=settings.redis_url)
 
 
 async def ask(url: str, query: str, token: str | None = None, **variables: Any) -> Any:
@@ -232,7 +232,7 @@ async def test_the_commands_answer_in_plain_words(platform: Platform, servers: S
     assert doctor.code == 0, doctor.output
     for words in ("PostgreSQL", "18.", "Redis", "Search", "tantivy", "Files", "ESC_ENV=development"):
         assert words in doctor.output
-    for url in (settings.database_url, servers.redis):
+    for url in (settings.database_url, settings.redis_url):
         password = urlsplit(url).password
         assert password
         assert password not in doctor.output

@@ -290,7 +290,7 @@ async def test_what_a_mutation_writes_is_there_though_its_client_has_left(api: A
 async def platform(database: str, servers: Servers, tmp_path: Any) -> Platform:
     async with pools.write() as writing:
         await load_demo_accounts(writing, hash_password("esc-demo-1"))
-    return Platform(tmp_path / "home", DATABASE_URL=database, REDIS_URL=servers.redis)
+    return Platform(tmp_path / "home", DATABASE_URL=database, REDIS_URL=settings.redis_url)
 
 
 @pytest.mark.parametrize("stays", [True, False], ids=["heard", "left"])
