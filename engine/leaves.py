@@ -27,11 +27,15 @@ class Bail(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Python source over `{v}`: true where a value may go out as it is, or, with `made`, as this expression."""
+    """Python source over `{v}`: true where a value may go out as it is, or, with `made`, as this expression.
+
+    `as_text`: what goes out is the value's text, which the database may as well write.
+    """
 
     test: str
     made: str | None = None
     names: dict[str, Any] = field(default_factory=dict)
+    as_text: bool = False
 
 
 _MOMENT = datetime(2026, 1, 2, 3, 4, 5, 67, UTC)
@@ -46,7 +50,7 @@ _FORMS: dict[str, tuple[Form, tuple[Any, ...]]] = {
     ),
     "DateTime": (Form("type({v}) is datetime and {v}.tzinfo is UTC"), (_MOMENT, _MOMENT.replace(microsecond=0))),
     "Date": (Form("type({v}) is date"), (date(2026, 1, 2), date(1, 1, 1))),
-    "Decimal": (Form("type({v}) in AMOUNTS", "str({v})"), (Decimal("1.50"), Decimal("1E+2"), "1.50")),
+    "Decimal": (Form("type({v}) in AMOUNTS", "str({v})", as_text=True), (Decimal("1.50"), Decimal("1E+2"), "1.50")),
     "JSON": (Form("type({v}) in PLAIN"), ({"a": [1, None]}, ["x"], "x")),
 }
 NAMES = {
@@ -76,7 +80,7 @@ def goes_out_as_text(type_: GraphQLOutputType) -> bool:
     """Whether the text of a value is what goes out, so that nobody needs the value itself."""
     inner = get_nullable_type(type_)
     chosen = form(inner) if is_leaf_type(inner) else None
-    return chosen is not None and chosen.made == "str({v})"
+    return chosen is not None and chosen.as_text
 
 
 def _written(chosen: Form, sample: Any) -> bytes:

@@ -20,7 +20,6 @@ import pytest
 from kit import local
 from kit.feed import SILENCE_SECONDS
 from kit.settings import settings
-from tests.conftest import Servers
 from tests.processes import Platform, until
 from tests.storefront import OFFLINE
 from tests.test_feed import Gate
@@ -41,7 +40,7 @@ Answer = dict[str, Any]
 
 
 @pytest.fixture
-def platform(empty_database: str, servers: Servers, tmp_path: Path) -> Platform:
+def platform(empty_database: str, tmp_path: Path) -> Platform:
     return Platform(tmp_path / "home", DATABASE_URL=empty_database, REDIS_URL=settings.redis_url)
 
 

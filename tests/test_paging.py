@@ -1,19 +1,16 @@
 """Keyset pages by the Relay specification: complete, stable while rows come and go, and no dearer than they must be."""
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from kit.db import observers
 from kit.ids import uuid7
 from resolvers.paging import Order, Window
 from resolvers.policy import ORDERS, PolicyOrder
 from tests.conftest import Answer, Api
-from tests.storefront import START, put_policies, put_products, put_stores
+from tests.storefront import START, put_policies, put_products, put_stores, statements
 
 PAGE = """query Page($first: Int, $after: String, $last: Int, $before: String, $order: PolicyOrder! = NEWEST) {
   policies(first: $first, after: $after, last: $last, before: $before, orderBy: $order) {
@@ -213,22 +210,11 @@ def test_a_cursor_is_read_back_as_it_was_made() -> None:
     assert Window.of(None, None, None, None) == Window(20, None, backward=False)
 
 
-@asynccontextmanager
-async def counted() -> AsyncIterator[list[str]]:
-    """The reads that are sent meanwhile."""
-    seen: list[str] = []
-    observers.append(seen.append)
-    try:
-        yield seen
-    finally:
-        observers.remove(seen.append)
-
-
 async def test_rows_are_counted_only_where_the_total_is_asked_for(api: Api) -> None:
     await put_policies(*({"title": f"政策{number}"} for number in range(3)))
-    async with counted() as cheap:
+    async with statements() as cheap:
         await api(CHEAP, first=2)
-    async with counted() as whole:
+    async with statements() as whole:
         await page(api, first=2)
     assert [text.startswith("SELECT count") for text in cheap] == [False]
     assert sorted(text.startswith("SELECT count") for text in whole) == [False, True]
@@ -242,7 +228,7 @@ async def test_pages_of_all_parents_are_one_statement_each_as_long_as_asked(api:
         await put_products(store, *({"name": f"店{number}的产品{each}"} for each in range(number)))
     query = """query Nested($first: Int, $last: Int) { stores { nodes { name products(first: $first, last: $last) {
       totalCount nodes { name } pageInfo { hasNextPage hasPreviousPage endCursor } } } } }"""
-    async with counted() as seen:
+    async with statements() as seen:
         answer = await api(query, first=2)
     assert len(seen) == 3
     assert sum("LATERAL" in text for text in seen) == 1

@@ -27,7 +27,7 @@ from models.account import AuditEntry
 from models.policy import Policy
 from models.publishing import Revision, RevisionState
 from services.uow import unit_of_work
-from tests.conftest import Api, Servers, token
+from tests.conftest import Api, token
 from tests.meili_stub import MISSING, OPENAPI, MeiliStub
 from tests.meili_stub import Served as SearchServer
 from tests.processes import PROTOCOL, Platform, Running, listening, until, working
@@ -41,7 +41,7 @@ WITH_STUB = pytest.mark.skipif(not OPENAPI.exists(), reason=MISSING)
 
 
 @pytest.fixture
-def platform(empty_database: str, servers: Servers, tmp_path: Path) -> Platform:
+def platform(empty_database: str, tmp_path: Path) -> Platform:
     """Processes on the database, the files and the index of this test's own platform."""
     settings.home = tmp_path / "home"
     return Platform(settings.home, DATABASE_URL=empty_database, REDIS_URL=settings.redis_url)

@@ -20,7 +20,6 @@ from search.base import Query, SearchType
 from search.embedded import EmbeddedIndex
 from services.demo.accounts import load_demo_accounts
 from services.policy.records import COLUMNS
-from tests.conftest import Servers
 from tests.processes import Platform, Running, alive, subscribed, until
 from tests.test_local import folder, postmaster, running
 from tests.test_policy_import import jsonl, record
@@ -42,7 +41,7 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def platform(empty_database: str, servers: Servers, tmp_path: Path) -> Platform:
+def platform(empty_database: str, tmp_path: Path) -> Platform:
     """Processes on the servers that the tests share, with a database of their own."""
     return Platform(tmp_path / "home", DATABASE_URL=empty_database, REDIS_URL=settings.redis_url)
 
@@ -221,7 +220,7 @@ async def test_an_import_without_a_server_does_its_own_events_and_two_at_once_wr
     assert results.total == 20
 
 
-async def test_the_commands_answer_in_plain_words(platform: Platform, servers: Servers) -> None:
+async def test_the_commands_answer_in_plain_words(platform: Platform) -> None:
     template = platform.logs / "policies.xlsx"
     doctor, contract, written, unknown = await asyncio.gather(
         platform.run("doctor"),

@@ -17,7 +17,7 @@ from kit.db import database as pools
 from kit.db import fetch_text
 from kit.settings import settings
 from services.demo.accounts import load_demo_accounts
-from tests.conftest import Api, Servers
+from tests.conftest import Api
 from tests.engine_harness import SIGNED_IN, Served, make_engine, resolver, until
 from tests.live import ASGI, RAW, Client, client, served
 from tests.processes import Platform, Running
@@ -287,7 +287,7 @@ async def test_what_a_mutation_writes_is_there_though_its_client_has_left(api: A
 
 
 @pytest.fixture
-async def platform(database: str, servers: Servers, tmp_path: Any) -> Platform:
+async def platform(database: str, tmp_path: Any) -> Platform:
     async with pools.write() as writing:
         await load_demo_accounts(writing, hash_password("esc-demo-1"))
     return Platform(tmp_path / "home", DATABASE_URL=database, REDIS_URL=settings.redis_url)
@@ -313,9 +313,7 @@ async def test_a_server_that_is_told_to_stop_waits_for_a_mutation_on_a_socket(pl
 async def test_a_server_that_is_told_to_stop_waits_for_a_mutation_over_http_and_answers_it(platform: Platform) -> None:
     async with platform.serving("--no-worker") as server:
         async with locked():
-            token = (await ask(platform.url, SIGN_IN, u="department", p="esc-demo-1"))["signIn"]["session"][
-                "accessToken"
-            ]
+            token = await access_token(platform)
             answer = asyncio.create_task(ask(platform.url, SAVE, token, input={"values": values()}))
             await until_true(waiting)
             stopping = asyncio.create_task(server.stop())

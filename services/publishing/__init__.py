@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from auth.viewer import Viewer
 from auth.visibility import may_review, may_write
@@ -28,7 +28,7 @@ from models.refusals import Refusal
 from services import moderation
 from services.publishing.kinds import KINDS, Kind, invalid, published_values, register
 from services.publishing.publication import publish, publish_due, republish, take_offline
-from services.publishing.steps import REVISION, begin, live_row, move
+from services.publishing.steps import REVISION, begin, live_row, move, state_is
 from services.uow import UnitOfWork
 
 __all__ = [
@@ -100,7 +100,7 @@ async def _save_over(
         raise Refused(Refusal.NOT_FOUND, ["id"])
     if draft["state"] not in EDITABLE:
         raise Refused(Refusal.OPEN_REVISION, ["id"])
-    condition = (REVISION.c.id == draft["id"]) & (REVISION.c.state == func.any(list(EDITABLE)))
+    condition = (REVISION.c.id == draft["id"]) & state_is(EDITABLE)
     if unless_changed_since is not None:
         condition &= REVISION.c.updated_at <= unless_changed_since
     written = {**stored, "author_id": author.account_id, "author_name": author.display_name}
@@ -237,7 +237,7 @@ async def publish_unreviewed(
 
 async def _open(uow: UnitOfWork, kind: Kind, item_id: UUID) -> Row | None:
     chosen = (REVISION.c.kind == kind.name) & (REVISION.c.item_id == item_id)
-    return await uow.one(select(REVISION).where(chosen, REVISION.c.state == func.any(list(WITHDRAWABLE))))
+    return await uow.one(select(REVISION).where(chosen, state_is(WITHDRAWABLE)))
 
 
 async def _mine(uow: UnitOfWork, author: Viewer, revision_id: UUID) -> Row:

@@ -1,10 +1,10 @@
 """The single steps of the workflow: a revision begins, a state changes, a published row is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
 from auth.viewer import Viewer
 from kit import clock
@@ -41,13 +41,18 @@ async def begin(
     return row.id
 
 
+def state_is(states: Iterable[RevisionState]) -> ColumnElement[bool]:
+    """The revision is in one of the states. As an array, so that the statement's text is the same for any number."""
+    return REVISION.c.state == func.any(list(states))
+
+
 async def move(
     uow: UnitOfWork, revision: Row, expected: tuple[RevisionState, ...], refusal: Refusal, **changes: Any
 ) -> None:
     """Changes an open revision's state; the condition on the old state decides races, and the loser gets `refusal`."""
     changed = await uow.value(
         update(REVISION)
-        .where(REVISION.c.id == revision["id"], REVISION.c.state == func.any(list(expected)))
+        .where(REVISION.c.id == revision["id"], state_is(expected))
         .values(updated_at=clock.real(), **changes)
         .returning(REVISION.c.id)
     )
